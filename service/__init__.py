@@ -1,1 +1,4 @@
-"""What every HTTP service here shares: one error shape, health, metrics, logs. No business of any one service."""
+"""What every HTTP service here shares: one error shape, health, metrics, logs.
+
+No business of any one service.
+"""

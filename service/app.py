@@ -1,0 +1,93 @@
+"""The factory of HTTP services: one call wires errors, health, metrics, request ids and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from service import metrics
+from service.health import Readiness, always_ready, health_router
+from service.problems import Problem, add_problem_handlers, problem_responses
+from service.requests import RequestMiddleware
+from service.settings import HttpSettings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    title: str,
+    settings: HttpSettings,
+    *,
+    description: str = "",
+    routers: Sequence[APIRouter] = (),
+    readiness: Readiness = always_ready,
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """Build a service.
+
+    Parameters
+    ----------
+    title : str
+        Name of the service, shown in OpenAPI.
+    settings : HttpSettings
+        Limits; also kept as ``app.state.settings``.
+    description : str
+        What the service does, Markdown, shown in OpenAPI.
+    routers : sequence of APIRouter
+        The service's own routes.
+    readiness : Readiness
+        Gives the reasons why the service cannot work now.
+    lifespan : Lifespan, optional
+        Opens what the service needs before the first request and closes it after the last.
+
+    Returns
+    -------
+    FastAPI
+        With ``/health/live``, ``/health/ready``, ``/metrics``, ``/docs`` and ``/openapi.json``
+        beside the given routes; every error a problem (`service.problems`).
+    """
+    app = FastAPI(
+        title=title,
+        description=description,
+        version=_version(),
+        lifespan=lifespan,
+        redoc_url=None,
+        responses=problem_responses(422, 500),
+    )
+    app.state.settings = settings
+    add_problem_handlers(app)
+    for router in routers:
+        app.include_router(router)
+    app.include_router(health_router(readiness))
+    app.include_router(metrics.router)
+    app.add_middleware(RequestMiddleware, max_body=settings.http_max_body)
+    _describe_problem(app)
+    return app
+
+
+def _version() -> str:
+    try:
+        return installed_version("recommender")
+    except PackageNotFoundError:  # run from a checkout
+        return "0+checkout"
+
+
+def _describe_problem(app: FastAPI) -> None:
+    """Put the schema that all errors refer to into OpenAPI; no route returns it as a model."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = generate()
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in schemas:
+            described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(described.pop("$defs", {}))
+            schemas["Problem"] = described
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
