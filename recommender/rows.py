@@ -1,4 +1,4 @@
-"""The row: all that a model knows about one user or one item, as numbers and as bytes.
+"""The row: all that a model knows about one user or one item, as arrays and as bytes.
 
 The same bytes are the column ``state`` in Postgres and, behind the count, the value in Redis.
 """
@@ -10,6 +10,9 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Counts = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class RowFormat:
 
     @cached_property
     def state(self) -> np.dtype[np.void]:
-        """``bias``, ``factors``, ``ranking`` (factors) and ``step`` (the ranking head's Σ‖g‖²/k)."""
+        """``bias``, ``factors``, ``ranking`` and ``step`` (the ranking head's Σ‖g‖²/k)."""
         return np.dtype(
             [
                 ("bias", "<f4"),
@@ -47,14 +50,16 @@ class RowFormat:
     @cached_property
     def row(self) -> np.dtype[np.void]:
         """``n`` (ratings learned for this row, int32), then the state; the value kept in Redis."""
-        return np.dtype([("n", "<i4"), *((name, self.state[name]) for name in self.state.names or ())])
+        return np.dtype(
+            [("n", "<i4"), *((name, self.state[name]) for name in self.state.names or ())]
+        )
 
     def empty(self, length: int) -> npt.NDArray[np.void]:
-        """Zeroed rows, shape ``(length,)``."""
+        """Zeroed packed rows, shape ``(length,)``."""
         return np.zeros(length, dtype=self.row)
 
     def unpack(self, values: bytes) -> npt.NDArray[np.void]:
-        """Rows from their concatenated bytes.
+        """Packed rows from their concatenated bytes.
 
         Raises
         ------
@@ -62,3 +67,74 @@ class RowFormat:
             If the bytes are not a whole number of rows of this format.
         """
         return np.frombuffer(values, dtype=self.row)
+
+
+@dataclass
+class Rows:
+    """Rows of one side side by side, one array a column: the form that the kernels work on.
+
+    Attributes
+    ----------
+    n : (length,) int32
+        Ratings learned for each row.
+    bias : (length,) float32
+    factors : (length, rank) float32
+    ranking : (length, ranking_rank) float32
+    step : (length,) float32
+        Σ‖g‖²/k of the ranking head's Adagrad.
+    """
+
+    n: Counts
+    bias: Floats
+    factors: Floats
+    ranking: Floats
+    step: Floats
+
+    @classmethod
+    def empty(cls, length: int, form: RowFormat) -> Rows:
+        """Zeroed rows."""
+        return cls(
+            n=np.zeros(length, np.int32),
+            bias=np.zeros(length, np.float32),
+            factors=np.zeros((length, form.rank), np.float32),
+            ranking=np.zeros((length, form.ranking_rank), np.float32),
+            step=np.zeros(length, np.float32),
+        )
+
+    @classmethod
+    def unpack(cls, packed: npt.NDArray[np.void]) -> Rows:
+        """Rows from packed ones (a copy)."""
+        return cls(
+            n=packed["n"].astype(np.int32),
+            bias=packed["bias"].astype(np.float32),
+            factors=np.ascontiguousarray(packed["factors"], dtype=np.float32),
+            ranking=np.ascontiguousarray(packed["ranking"], dtype=np.float32),
+            step=packed["step"].astype(np.float32),
+        )
+
+    def pack(self) -> npt.NDArray[np.void]:
+        """Packed rows, shape ``(length,)`` of ``RowFormat.row``."""
+        packed = self.format.empty(len(self))
+        for name in ("n", "bias", "factors", "ranking", "step"):
+            packed[name] = getattr(self, name)
+        return packed
+
+    @property
+    def format(self) -> RowFormat:
+        """The layout that these rows pack to."""
+        return RowFormat(rank=self.factors.shape[1], ranking_rank=self.ranking.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.n)
+
+    def put(self, where: npt.NDArray[np.intp], rows: Rows) -> None:
+        """Overwrite the rows at the positions ``where``."""
+        for name in ("n", "bias", "factors", "ranking", "step"):
+            getattr(self, name)[where] = getattr(rows, name)
+
+    def grown(self, length: int) -> Rows:
+        """These rows, followed by zeroed ones up to ``length``."""
+        grown = Rows.empty(length, self.format)
+        for name in ("n", "bias", "factors", "ranking", "step"):
+            getattr(grown, name)[: len(self)] = getattr(self, name)
+        return grown
