@@ -1,0 +1,389 @@
+"""Reading the truth (Postgres): models, rows in bulk, one user, the catalogue, measurements.
+
+Nothing here writes. Every read has a limit on its time; a lost connection is opened again, and what
+still fails is raised as `recommender.errors.Unavailable`. Safe to use from several threads.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import psycopg2
+import tenacity
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection
+
+from recommender.errors import Unavailable
+from recommender.rows import RowFormat
+from storage.as_of import AsOf, parse_offsets
+
+Result = TypeVar("Result")
+
+ROWS_PER_FETCH = 10_000
+"""Rows that a bulk read holds as Python objects at a time: some 5 MB at rank 32 with both heads."""
+
+ATTEMPTS = 3
+"""Tries of one read. The first may meet connections that a restart of Postgres broke while they lay
+idle; the second opens a new one; the third covers a server that is just coming up."""
+
+LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """One row of ``models`` with how far it has learned.
+
+    Parameters
+    ----------
+    model : int
+        Its number.
+    status : str
+        ``training``, ``candidate``, ``serving`` or ``retired``.
+    data : str
+        Where its ratings come from, in words.
+    settings : mapping
+        ``rank``, ``ranking_rank``, ``rating_min``, ``rating_max``, ``learning_rate``, ...
+    as_of : AsOf
+        Its state after the last commit.
+    """
+
+    model: int
+    status: str
+    data: str
+    settings: Mapping[str, Any]
+    as_of: AsOf
+
+    @property
+    def row_format(self) -> RowFormat:
+        """Layout of this model's rows."""
+        return RowFormat(
+            rank=int(self.settings["rank"]), ranking_rank=int(self.settings.get("ranking_rank", 0))
+        )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one side of a model.
+
+    Parameters
+    ----------
+    ids : list of str
+        Users or items.
+    rows : (len(ids),) structured array
+        In the layout of `recommender.rows.RowFormat.row`.
+    """
+
+    ids: list[str]
+    rows: npt.NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """What the owner of the catalogue has said about one item."""
+
+    item: str
+    title: str | None
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class UserRecord:
+    """One user's row (None where the model has never learned from this user) and latest ratings."""
+
+    row: npt.NDArray[np.void] | None
+    rated: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Prequential error over a stretch of consecutive micro-batches.
+
+    Parameters
+    ----------
+    batch : int
+        The last micro-batch of the stretch.
+    at : float
+        Its time, seconds since the epoch.
+    ratings : int
+        Ratings learned in the stretch.
+    total_ratings : int
+        Ratings learned by the model up to its end.
+    rmse, mae : float
+        Over the stretch, each rating tested before it was learned.
+    """
+
+    batch: int
+    at: float
+    ratings: int
+    total_ratings: int
+    rmse: float
+    mae: float
+
+
+class Snapshot:
+    """Reads that all see the same moment of the truth; made by `TruthReader.read`."""
+
+    def __init__(self, opened: connection) -> None:
+        self._connection = opened
+
+    def serving_model(self) -> ModelRecord | None:
+        """The model that serves, or None where there is none yet."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT m.model, m.status, m.data, m.settings, m.rating_sum, m.rating_count, m.batch,
+                       (SELECT extract(epoch FROM b.at)::double precision FROM micro_batches b
+                         WHERE b.model = m.model AND b.batch = m.batch),
+                       (SELECT jsonb_object_agg(t.topic, t.partitions) FROM (
+                            SELECT topic, jsonb_object_agg(partition, next_offset) AS partitions
+                              FROM offsets o WHERE o.model = m.model GROUP BY topic) t)
+                  FROM models m WHERE m.status = 'serving'
+                """
+            )
+            found = cursor.fetchone()
+        if found is None:
+            return None
+        model, status, data, settings, rating_sum, rating_count, batch, at, offsets = found
+        return ModelRecord(
+            model=model,
+            status=status,
+            data=data,
+            settings=settings,
+            as_of=AsOf(
+                batch=batch,
+                offsets=parse_offsets(offsets or {}),
+                rating_sum=rating_sum,
+                rating_count=rating_count,
+                at=at,
+            ),
+        )
+
+    def item_rows(self, model: int, row_format: RowFormat, after_batch: int | None = None) -> Rows:
+        """The item rows of a model: all, or those changed after a micro-batch.
+
+        Raises
+        ------
+        ValueError
+            If a stored row has another length than the model's settings say.
+        """
+        query = "SELECT id, n, state FROM item_rows WHERE model = %s"
+        parameters: tuple[int, ...] = (model,)
+        if after_batch is not None:
+            query += " AND batch > %s"
+            parameters = (model, after_batch)
+        ids: list[str] = []
+        chunks: list[npt.NDArray[np.void]] = []
+        with self._connection.cursor("item_rows") as cursor:
+            cursor.itersize = ROWS_PER_FETCH
+            cursor.execute(query, parameters)
+            while found := cursor.fetchmany(ROWS_PER_FETCH):
+                some_ids, counts, states = zip(*found, strict=True)
+                ids.extend(some_ids)
+                chunks.append(_rows(row_format, counts, states))
+        return Rows(ids, np.concatenate(chunks) if chunks else row_format.empty(0))
+
+    def user(self, model: int, row_format: RowFormat, user: str) -> UserRecord:
+        """One user's row and latest ratings."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT n, state FROM user_rows WHERE model = %s AND id = %s", (model, user)
+            )
+            found = cursor.fetchone()
+        row = None if found is None else _rows(row_format, (found[0],), (found[1],))
+        return UserRecord(row, self.ratings(user))
+
+    def ratings(self, user: str) -> dict[str, float]:
+        """One user's ratings, the latest for each item, in the order they were first given."""
+        with self._connection.cursor() as cursor:
+            # A user's ratings share a partition, so their offsets are in the order of their giving.
+            cursor.execute(
+                """SELECT item, rating FROM ratings WHERE "user" = %s ORDER BY "offset" """, (user,)
+            )
+            return {item: float(rating) for item, rating in cursor}
+
+    def catalogue(self, items: Sequence[str] | None = None) -> list[CatalogueEntry]:
+        """The whole catalogue by item, or the entries of the given items."""
+        query = "SELECT item, title, attributes FROM items"
+        with self._connection.cursor() as cursor:
+            if items is None:
+                cursor.execute(query + " ORDER BY item")
+            else:
+                cursor.execute(query + " WHERE item = ANY(%s) ORDER BY item", (list(items),))
+            return [CatalogueEntry(*found) for found in cursor]
+
+    def count_users(self, model: int) -> int:
+        """Users that the model has a row for; reads the whole index (0.1 s a million)."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM user_rows WHERE model = %s", (model,))
+            found = cursor.fetchone()
+        return int(found[0]) if found else 0
+
+    def measurements(
+        self, model: int, points: int, after_batch: int | None = None
+    ) -> list[Measurement]:
+        """The prequential error over the model's life (or after a micro-batch), in few points.
+
+        Consecutive micro-batches are put together in at most `points` stretches of equally many
+        micro-batches; each stretch's error is taken over all its ratings, so nothing is left out.
+        """
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                """
+                SELECT max(batch), extract(epoch FROM max(at))::double precision, sum(ratings),
+                       max(total_ratings), sum(squared_error), sum(absolute_error)
+                  FROM (SELECT *, ntile(%s) OVER (ORDER BY batch) AS stretch FROM micro_batches
+                         WHERE model = %s AND batch > %s AND ratings > 0) numbered
+                 GROUP BY stretch ORDER BY stretch
+                """,
+                (points, model, -1 if after_batch is None else after_batch),
+            )
+            return [
+                Measurement(
+                    batch=batch,
+                    at=at,
+                    ratings=int(ratings),
+                    total_ratings=int(total),
+                    rmse=math.sqrt(squared / ratings),
+                    mae=absolute / ratings,
+                )
+                for batch, at, ratings, total, squared, absolute in cursor
+            ]
+
+
+class TruthReader:
+    """A few connections to Postgres for reading, shared by the threads of one process.
+
+    Parameters
+    ----------
+    dsn : str
+        libpq connection string.
+    connect_timeout : float
+        Seconds to wait for a connection, both a new one and one that another thread uses (libpq
+        counts whole seconds and at least two).
+    statement_timeout : float
+        Seconds that one statement may take; a bulk read has this for each `ROWS_PER_FETCH` rows.
+    size : int
+        Connections open at the same time at most.
+
+    Examples
+    --------
+    ``reader.read(lambda snapshot: snapshot.serving_model())``
+    """
+
+    def __init__(
+        self, dsn: str, connect_timeout: float, statement_timeout: float, size: int = 4
+    ) -> None:
+        self._dsn = dsn
+        self._connect_timeout = connect_timeout
+        self._statement_timeout = statement_timeout
+        self._free = threading.BoundedSemaphore(size)
+        self._idle: queue.LifoQueue[connection] = queue.LifoQueue()
+        self._closed = False
+
+    def read(self, work: Callable[[Snapshot], Result]) -> Result:
+        """Do some reads at one moment of the truth; tried again as a whole on a lost connection.
+
+        Raises
+        ------
+        Unavailable
+            If Postgres cannot be reached, takes too long or lacks its schema, or if every
+            connection is in use for longer than the connect timeout.
+        """
+        try:
+            for attempt in tenacity.Retrying(
+                stop=tenacity.stop_after_attempt(ATTEMPTS),
+                wait=tenacity.wait_exponential_jitter(initial=0.02, max=0.2, jitter=0.05),
+                retry=tenacity.retry_if_exception(_is_lost),
+                reraise=True,
+            ):
+                with attempt, self._connection() as opened:
+                    return work(Snapshot(opened))
+        except psycopg2.Error as error:
+            raise Unavailable("Postgres", str(error).strip() or type(error).__name__) from error
+        raise AssertionError("tenacity ends by returning or raising")
+
+    def close(self) -> None:
+        """Close all idle connections; those in use close when they are given back."""
+        self._closed = True
+        self._drop_idle()
+
+    @contextmanager
+    def _connection(self) -> Iterator[connection]:
+        """Lend a connection in a fresh read-only transaction; one that failed is not kept."""
+        if not self._free.acquire(timeout=self._connect_timeout):
+            raise Unavailable(
+                "Postgres", f"all connections were in use for {self._connect_timeout:g} seconds"
+            )
+        opened: connection | None = None
+        try:
+            try:
+                opened = self._idle.get_nowait()
+            except queue.Empty:
+                opened = self._connect()
+            yield opened
+            opened.rollback()  # ends the snapshot
+        except BaseException as error:
+            if isinstance(error, Exception) and _is_lost(error):
+                self._drop_idle()  # what broke this one has most likely broken the others
+            if opened is not None:
+                with suppress(psycopg2.Error):
+                    opened.close()
+            raise
+        else:
+            if self._closed:
+                opened.close()
+            else:
+                self._idle.put(opened)
+        finally:
+            self._free.release()
+
+    def _connect(self) -> connection:
+        opened: connection = psycopg2.connect(
+            self._dsn,
+            connect_timeout=max(2, math.ceil(self._connect_timeout)),
+            # A server that vanished without a word is noticed within about the statement timeout.
+            keepalives_idle=max(1, math.ceil(self._statement_timeout / 2)),
+            keepalives_interval=1,
+            keepalives_count=3,
+            tcp_user_timeout=int(self._statement_timeout * 1000),
+            options=f"-c statement_timeout={int(self._statement_timeout * 1000)}",
+            application_name="recommender-reader",
+        )
+        opened.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
+        return opened
+
+    def _drop_idle(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                idle = self._idle.get_nowait()
+                with suppress(psycopg2.Error):
+                    idle.close()
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether a connection was lost or not made, as against a statement that took too long."""
+    return isinstance(error, LOST) and not isinstance(error, psycopg2.errors.QueryCanceled)
+
+
+def _rows(
+    row_format: RowFormat, counts: Sequence[int], states: Sequence[memoryview]
+) -> npt.NDArray[np.void]:
+    """Put counts and packed states together to rows."""
+    packed = np.frombuffer(b"".join(states), dtype=row_format.state)
+    if len(packed) != len(counts):
+        raise ValueError(
+            f"{len(counts)} rows hold {len(packed)} rows' bytes at rank {row_format.rank} "
+            f"and ranking rank {row_format.ranking_rank}"
+        )
+    rows = row_format.empty(len(counts))
+    rows["n"] = counts
+    for name in row_format.state.names or ():
+        rows[name] = packed[name]
+    return rows
