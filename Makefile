@@ -1,0 +1,57 @@
+# The whole product on one machine. Needs Python 3.11 or newer and make; everything else is fetched,
+# pinned and checked, into .venv and .state.
+
+# The first Python that is new enough; name another by `make PYTHON=...`.
+PYTHON ?= $(or $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$python" && break; done),python3)
+RUN := .venv/bin/python
+UV := .venv/uv/bin/uv
+COMPILE = --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 $(if $(UPGRADE),--upgrade)
+
+# `make run DATA=ratings.zip RATE=500 BACKLOG=0.8`
+DATA ?=
+RATE ?=
+BACKLOG ?=
+# `make test TESTS=tests/unit`
+TESTS ?=
+# `make benchmarks BENCHMARK=stream`
+BENCHMARK ?=
+UPGRADE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fix clean lock benchmarks venv
+
+help: ## Say what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: venv ## Start everything on this machine [DATA=path RATE=ratings/s BACKLOG=share]
+	@exec $(RUN) -m local run $(if $(DATA),--data '$(DATA)') $(if $(RATE),--rate $(RATE)) $(if $(BACKLOG),--backlog $(BACKLOG))
+
+test: venv ## Run all tests [TESTS=path]
+	$(RUN) -m pytest $(TESTS)
+
+check: venv ## Formatter, linter, strict types, import rules; changes nothing
+	$(RUN) -m ruff format --check
+	$(RUN) -m ruff check
+	$(RUN) -m mypy
+	.venv/bin/lint-imports
+
+fix: venv ## Format, and repair what the linter can
+	$(RUN) -m ruff format
+	$(RUN) -m ruff check --fix
+
+benchmarks: venv ## Measure [BENCHMARK=name]
+	$(RUN) -m benchmarks $(BENCHMARK)
+
+lock: venv ## Compile pyproject.toml into the pinned, hashed files of requirements/ [UPGRADE=1]
+	$(UV) pip compile $(COMPILE) requirements/uv.in -o requirements/uv.txt
+	$(UV) pip compile $(COMPILE) requirements/build.in -o requirements/build.txt
+	$(UV) pip compile $(COMPILE) --all-extras pyproject.toml -o requirements/all.txt
+
+clean: ## Remove the state of local runs, the virtual environment and all caches
+	rm -rf .state .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache spark-warehouse metastore_db derby.log .nicegui
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@$(PYTHON) requirements/bootstrap.py

@@ -1,0 +1,174 @@
+"""One child process: started in its own session, logged to a file, awaited until it answers, ended.
+
+What the child is (Kafka, a service) is said by others; nothing here knows.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tenacity
+
+from local import guard
+from recommender.errors import MissingRequirement
+
+REPOSITORY = Path(__file__).parent.parent
+
+# Often enough not to be noticed in a start, seldom enough to cost nothing.
+READINESS_INTERVAL = 0.05
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run.
+
+    Parameters
+    ----------
+    name : str
+        What it is called on the screen and in the name of its log.
+    command : sequence of str
+    environment : mapping of str to str
+        Added to the environment of this process.
+    folder : Path
+        Working folder.
+    stop : signal
+        What asks it to end; Postgres and Spark want another one than SIGTERM.
+    stop_within : float
+        Seconds after which it is ended by force.
+    user, group : int or None
+        Whom to run as, where not as ourselves.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = REPOSITORY
+    stop: signal.Signals = signal.SIGTERM
+    stop_within: float = 15.0
+    user: int | None = None
+    group: int | None = None
+
+
+class Child:
+    """A running `Program`.
+
+    Parameters
+    ----------
+    program : Program
+    log : Path
+        What it says is appended there.
+    watched_by : Guard
+        Ends it should this process be killed.
+
+    Raises
+    ------
+    MissingRequirement
+        If the program is not there.
+    """
+
+    def __init__(self, program: Program, log: Path, watched_by: guard.Guard) -> None:
+        self.program = program
+        self.log = log
+        self._guard = watched_by
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_start = log.stat().st_size if log.exists() else 0
+        self.started_at = time.monotonic()
+        with log.open("ab") as output:
+            try:
+                self._process = subprocess.Popen(
+                    list(program.command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=program.folder,
+                    env={**os.environ, **program.environment},
+                    start_new_session=True,  # Ctrl-C is for us; each child is ended in its turn
+                    user=program.user,
+                    group=program.group,
+                    extra_groups=None if program.user is None else [],
+                )
+            except OSError as error:
+                raise MissingRequirement(f"{program.name} cannot be started: {error}") from error
+        watched_by.watch(self._process.pid, program.stop)
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is that of its session too."""
+        return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """Exit status; None while it runs, minus the signal's number if one ended it."""
+        return self._process.poll()
+
+    def wait(self) -> int:
+        """Await its end, then end what it left behind; its exit status."""
+        status = self._process.wait()
+        guard.end([(self.pid, signal.SIGKILL)], polite=0)
+        self._guard.forget(self.pid)
+        return status
+
+    def await_ready(self, ready: Callable[[], bool], within: float) -> None:
+        """Ask until it answers.
+
+        Parameters
+        ----------
+        ready : callable
+            Asks the program itself; True once it serves. A refused connection is False.
+        within : float
+            Seconds.
+
+        Raises
+        ------
+        MissingRequirement
+            If it ended, or did not answer in time; with the end of its log.
+        """
+
+        def ended_or_ready() -> bool:
+            return self.status is not None or ready()
+
+        try:
+            tenacity.Retrying(
+                stop=tenacity.stop_after_delay(within),
+                wait=tenacity.wait_fixed(READINESS_INTERVAL),
+                retry=tenacity.retry_if_result(lambda done: not done),
+            )(ended_or_ready)
+        except tenacity.RetryError:
+            raise MissingRequirement(
+                f"{self.program.name} did not answer within {within:g} s; its log, {self.log}, "
+                f"ends:\n{self.log_end()}"
+            ) from None
+        if self.status is not None:
+            raise MissingRequirement(
+                f"{self.program.name} ended at once (status {self.status}); its log, {self.log}, "
+                f"ends:\n{self.log_end()}"
+            )
+
+    def said(self) -> str:
+        """All it has written since it was started, at most the last 64 KiB."""
+        with self.log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(self._log_start, size - (1 << 16)))
+            return file.read().decode("utf-8", "replace")
+
+    def log_end(self, lines: int = 15) -> str:
+        """The last lines of what it wrote."""
+        return "\n".join(self.said().splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """Ask it to end, await that, and end by force what remains of its group."""
+        with suppress(ProcessLookupError):
+            if self.status is None:
+                self._process.send_signal(self.program.stop)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(self.program.stop_within)
+        guard.end([(self.pid, signal.SIGKILL)], polite=0)
+        self._process.wait()
+        self._guard.forget(self.pid)
