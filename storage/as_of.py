@@ -24,7 +24,7 @@ class AsOf:
     rating_sum : float
         Sum of all ratings learned.
     rating_count : int
-        Number of ratings learned; the model's μ is ``rating_sum / rating_count``.
+        Number of ratings learned; μ follows from both (`recommender.rating_head.Mean`).
     at : float or None
         Time of the commit, seconds since the epoch; None where nothing has been committed.
 
@@ -32,8 +32,8 @@ class AsOf:
     --------
     >>> offsets = {"ratings": {0: 12}}
     >>> state = AsOf(batch=3, offsets=offsets, rating_sum=36.0, rating_count=12, at=5.0)
-    >>> state.mean, state.covers("ratings", 0, 11), state.covers("ratings", 0, 12)
-    (3.0, True, False)
+    >>> state.covers("ratings", 0, 11), state.covers("ratings", 0, 12)
+    (True, False)
     >>> AsOf.from_fields(state.fields()) == state
     True
     """
@@ -43,11 +43,6 @@ class AsOf:
     rating_sum: float = 0.0
     rating_count: int = 0
     at: float | None = None
-
-    @property
-    def mean(self) -> float | None:
-        """The model's μ, or None where nothing has been learned."""
-        return self.rating_sum / self.rating_count if self.rating_count else None
 
     def covers(self, topic: str, partition: int, offset: int) -> bool:
         """Whether the record at this place of the log has been learned."""

@@ -36,14 +36,14 @@ class UserReading:
     ----------
     row : bytes or None
         In the layout of `recommender.rows.RowFormat.row`; None where there is none.
-    rated : mapping
-        Item to the latest rating.
+    rated : dict or None
+        Item to the latest rating; None where it was not asked for.
     batch : int or None
         The micro-batch that the projection reaches to; None where the projection is incomplete.
     """
 
     row: bytes | None
-    rated: dict[str, float]
+    rated: dict[str, float] | None
     batch: int | None
 
 
@@ -127,20 +127,28 @@ class ProjectionReader:
             found = await self._redis.hgetall(keys.Keys(self._prefix, model).state)
             return AsOf.from_fields(_text(found)) if found else None
 
-    async def user(self, model: int, user: str) -> UserReading:
-        """One user's row and ratings, in one round trip."""
+    async def users(
+        self, model: int, users: Sequence[str], with_ratings: bool = True
+    ) -> list[UserReading]:
+        """Rows of some users, in their order, and where wanted their ratings; one round trip."""
         names = keys.Keys(self._prefix, model)
         async with _answering():
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.get(names.user(user))
-            pipeline.hgetall(names.rated(user))
             pipeline.hget(names.state, "batch")
-            row, rated, batch = await pipeline.execute()
-            return UserReading(
-                row=row,
-                rated={item.decode(): float(rating) for item, rating in rated.items()},
-                batch=None if batch is None else int(batch),
-            )
+            pipeline.mget([names.user(user) for user in users])
+            if with_ratings:
+                for user in users:
+                    pipeline.hgetall(names.rated(user))
+            found, rows, *rated = await pipeline.execute()
+            batch = None if found is None else int(found)
+            if not with_ratings:
+                return [UserReading(row, None, batch) for row in rows]
+            return [
+                UserReading(
+                    row, {item.decode(): float(rating) for item, rating in ratings.items()}, batch
+                )
+                for row, ratings in zip(rows, rated, strict=True)
+            ]
 
     async def item_rows(self, model: int, items: Sequence[str]) -> list[bytes | None]:
         """Rows of the items, in their order; None for an item without one."""

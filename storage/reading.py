@@ -21,7 +21,7 @@ import tenacity
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection
 
 from recommender.errors import Unavailable
-from recommender.rows import RowFormat
+from recommender.rows import RowFormat, Rows
 from storage.as_of import AsOf, parse_offsets
 
 Result = TypeVar("Result")
@@ -69,19 +69,18 @@ class ModelRecord:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of one side of a model.
+class ItemRows:
+    """Item rows of a model.
 
     Parameters
     ----------
-    ids : list of str
-        Users or items.
-    rows : (len(ids),) structured array
-        In the layout of `recommender.rows.RowFormat.row`.
+    items : list of str
+    rows : Rows
+        In the order of the items.
     """
 
-    ids: list[str]
-    rows: npt.NDArray[np.void]
+    items: list[str]
+    rows: Rows
 
 
 @dataclass(frozen=True)
@@ -95,10 +94,19 @@ class CatalogueEntry:
 
 @dataclass(frozen=True)
 class UserRecord:
-    """One user's row (None where the model has never learned from this user) and latest ratings."""
+    """What the truth holds of one user.
+
+    Parameters
+    ----------
+    row : (1,) structured array or None
+        In the layout of `recommender.rows.RowFormat.row`; None where the model has not learned
+        from this user.
+    rated : dict or None
+        Item to the latest rating; None where it was not asked for.
+    """
 
     row: npt.NDArray[np.void] | None
-    rated: dict[str, float]
+    rated: dict[str, float] | None
 
 
 @dataclass(frozen=True)
@@ -165,7 +173,9 @@ class Snapshot:
             ),
         )
 
-    def item_rows(self, model: int, row_format: RowFormat, after_batch: int | None = None) -> Rows:
+    def item_rows(
+        self, model: int, row_format: RowFormat, after_batch: int | None = None
+    ) -> ItemRows:
         """The item rows of a model: all, or those changed after a micro-batch.
 
         Raises
@@ -178,35 +188,44 @@ class Snapshot:
         if after_batch is not None:
             query += " AND batch > %s"
             parameters = (model, after_batch)
-        ids: list[str] = []
+        items: list[str] = []
         chunks: list[npt.NDArray[np.void]] = []
         with self._connection.cursor("item_rows") as cursor:
             cursor.itersize = ROWS_PER_FETCH
             cursor.execute(query, parameters)
             while found := cursor.fetchmany(ROWS_PER_FETCH):
-                some_ids, counts, states = zip(*found, strict=True)
-                ids.extend(some_ids)
-                chunks.append(_rows(row_format, counts, states))
-        return Rows(ids, np.concatenate(chunks) if chunks else row_format.empty(0))
+                some, counts, states = zip(*found, strict=True)
+                items.extend(some)
+                chunks.append(_packed(row_format, counts, states))
+        return ItemRows(items, Rows.unpack(np.concatenate(chunks or [row_format.empty(0)])))
 
-    def user(self, model: int, row_format: RowFormat, user: str) -> UserRecord:
-        """One user's row and latest ratings."""
+    def users(
+        self, model: int, row_format: RowFormat, users: Sequence[str], with_ratings: bool = True
+    ) -> list[UserRecord]:
+        """Rows of some users, in their order, and where wanted their latest ratings."""
         with self._connection.cursor() as cursor:
             cursor.execute(
-                "SELECT n, state FROM user_rows WHERE model = %s AND id = %s", (model, user)
+                "SELECT id, n, state FROM user_rows WHERE model = %s AND id = ANY(%s)",
+                (model, list(users)),
             )
-            found = cursor.fetchone()
-        row = None if found is None else _rows(row_format, (found[0],), (found[1],))
-        return UserRecord(row, self.ratings(user))
+            rows = {user: _packed(row_format, (n,), (state,)) for user, n, state in cursor}
+        return [
+            UserRecord(rows.get(user), self.ratings(user) if with_ratings else None)
+            for user in users
+        ]
 
     def ratings(self, user: str) -> dict[str, float]:
-        """One user's ratings, the latest for each item, in the order they were first given."""
+        """One user's ratings, the latest for each item, most recently rated last."""
+        rated: dict[str, float] = {}
         with self._connection.cursor() as cursor:
             # A user's ratings share a partition, so their offsets are in the order of their giving.
             cursor.execute(
                 """SELECT item, rating FROM ratings WHERE "user" = %s ORDER BY "offset" """, (user,)
             )
-            return {item: float(rating) for item, rating in cursor}
+            for item, rating in cursor:
+                rated.pop(item, None)
+                rated[item] = float(rating)
+        return rated
 
     def catalogue(self, items: Sequence[str] | None = None) -> list[CatalogueEntry]:
         """The whole catalogue by item, or the entries of the given items."""
@@ -372,7 +391,7 @@ def _is_lost(error: BaseException) -> bool:
     return isinstance(error, LOST) and not isinstance(error, psycopg2.errors.QueryCanceled)
 
 
-def _rows(
+def _packed(
     row_format: RowFormat, counts: Sequence[int], states: Sequence[memoryview]
 ) -> npt.NDArray[np.void]:
     """Put counts and packed states together to rows."""
