@@ -26,20 +26,20 @@ DAYS = 365.0
 GENRES = """
     Action Adventure Animation Children Comedy Crime Documentary Drama Fantasy Film-Noir
     Horror IMAX Musical Mystery Romance Sci-Fi Thriller War Western
-""".split()  # noqa: SIM905: a list of words is read more easily as text
+""".split()  # noqa: SIM905  (words in rows read better)
 _ADJECTIVES = """
     Amber Ancient Bitter Blue Broken Burning Crimson Crooked Distant Electric Empty Endless
     Faded Final Forgotten Frozen Gentle Golden Hidden Hollow Iron Last Little Lonely Lost
     Lucky Midnight Paper Perfect Quiet Restless Rising Sacred Savage Secret Silent Silver
     Stolen Velvet Wild
-""".split()  # noqa: SIM905: a list of words is read more easily as text
+""".split()  # noqa: SIM905  (words in rows read better)
 _NOUNS = """
     Alibi Anthem Bridge Carnival Castle Circus Coast Compass Country Crown Desert Empire
     Engine Express Fortune Fox Garden Harbour Harvest Heart Highway Horizon Island Journey
     Kingdom Letter Lighthouse Machine Mirror Moon Mountain Orchard Orchestra Parade Passenger
     Promise River Road Season Shadow Signal Snow Stranger Summer Thief Tide Train Voyage
     Winter Witness
-""".split()  # noqa: SIM905: a list of words is read more easily as text
+""".split()  # noqa: SIM905  (words in rows read better)
 
 
 @dataclass(frozen=True)
