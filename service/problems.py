@@ -6,10 +6,9 @@ where fields of the request are wrong.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
@@ -19,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from recommender.errors import InvalidInput, Unavailable
+from recommender.validation import FieldError, field_errors, presentable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -27,17 +27,6 @@ RETRY_AFTER = 1
 
 MAX_ERRORS = 100
 """Wrong fields listed in one answer; a list that is wrong everywhere shall not cost megabytes."""
-
-_MAX_SHOWN = 80  # characters of a wrong value that are shown back
-_LARGEST_EXACT = 2**53  # larger integers lose digits in JavaScript and many JSON readers
-
-
-class FieldError(NamedTuple):
-    """One wrong field: its name as the caller wrote it, what was sent, and what is allowed."""
-
-    field: str
-    value: Any
-    allowed: str
 
 
 class ProblemField(BaseModel):
@@ -62,38 +51,6 @@ class Problem(BaseModel):
     errors: list[ProblemField] | None = Field(
         None, description="The wrong fields, where there are any."
     )
-
-
-def presentable(value: Any) -> JsonValue:
-    """Turn what was sent into something that JSON can carry and a person can read.
-
-    Parameters
-    ----------
-    value : object
-        Anything: a parsed JSON value, bytes, NaN.
-
-    Returns
-    -------
-    JsonValue
-        ``value`` itself where it is a short scalar, otherwise a shortened text of it.
-    """
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, int):
-        if abs(value) <= _LARGEST_EXACT:
-            return value
-        # str() of a huge int is slow and forbidden beyond 4,300 digits.
-        return str(value) if value.bit_length() < 256 else f"integer of {value.bit_length()} bits"
-    if isinstance(value, bytes | bytearray):
-        value = bytes(value[: _MAX_SHOWN + 1]).decode("utf-8", "backslashreplace")
-    elif not isinstance(value, str):
-        # repr of a list or object may be long: bounded input is guaranteed by the body limit.
-        value = repr(value)
-    if len(value) > _MAX_SHOWN:
-        value = value[: _MAX_SHOWN - 3] + "..."
-    return str(value).encode("utf-8", "backslashreplace").decode()  # lone surrogates
 
 
 def problem(
@@ -152,51 +109,6 @@ def wrong_input(errors: Sequence[FieldError]) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
-def field_errors(errors: Sequence[Any], inside: str = "") -> list[FieldError]:
-    """Translate pydantic's errors.
-
-    Parameters
-    ----------
-    errors : sequence of dict
-        As of ``ValidationError.errors()``: ``loc``, ``type``, ``msg``, ``input``.
-    inside : str
-        Name of the object that ``loc`` starts in, e.g. ``[2]``.
-    """
-    return [
-        FieldError(
-            _path(error["loc"], inside),
-            None if error["type"] == "missing" else error.get("input"),
-            _allowed(error),
-        )
-        for error in errors
-    ]
-
-
-def _path(loc: Sequence[str | int], inside: str) -> str:
-    if loc and loc[0] in {"body", "query", "path", "header", "cookie"} and len(loc) > 1:
-        loc = loc[1:]
-    path = inside
-    for part in loc:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        else:
-            path += f".{part}" if path else part
-    return path or "body"
-
-
-def _allowed(error: Mapping[str, Any]) -> str:
-    if error["type"] == "missing":
-        return "a value: the field is required"
-    if error["type"] == "extra_forbidden":
-        return "no field of this name"
-    if error["type"] == "json_invalid":
-        return f"valid JSON ({error.get('ctx', {}).get('error', 'it cannot be read')})"
-    message = str(error["msg"])
-    for start in ("Value error, ", "Input should be ", "Assertion failed, "):
-        message = message.removeprefix(start)
-    return message
-
-
 INTERNAL_ERROR_DETAIL = (
     "Something unexpected went wrong here; the log has it under this answer's X-Request-ID."
 )
@@ -227,7 +139,12 @@ async def _on_validation_error(_request: Request, error: Exception) -> Response:
     if found and found[0]["type"] == "json_invalid":
         at = f"{found[0]['ctx']['error']} at character {found[0]['loc'][-1]}"
         return wrong_input([FieldError("body", error.body, f"valid JSON ({at})")])
-    return wrong_input(field_errors(found))
+    return wrong_input(field_errors([{**one, "loc": _within(one["loc"])} for one in found]))
+
+
+def _within(loc: Sequence[str | int]) -> Sequence[str | int]:
+    """Drop FastAPI's first part, which says where in the request: body, query, path, ..."""
+    return loc[1:]
 
 
 async def _on_invalid_input(_request: Request, error: Exception) -> Response:
