@@ -133,6 +133,23 @@ def load(path: str | Path) -> Dataset:
     raise InvalidData(f"{path}: does not exist; expected a MovieLens zip or folder, or a CSV file")
 
 
+def concatenate(first: Dataset, second: Dataset) -> Dataset:
+    """The ratings of one after those of the other; name and catalogue of the first.
+
+    The scale spans both.
+    """
+    return Dataset(
+        name=first.name,
+        users=_unified([first.users, second.users]),
+        items=_unified([first.items, second.items]),
+        ratings=np.concatenate([first.ratings, second.ratings]),
+        timestamps=np.concatenate([first.timestamps, second.timestamps]),
+        catalogue=first.catalogue,
+        rating_min=min(first.rating_min, second.rating_min),
+        rating_max=max(first.rating_max, second.rating_max),
+    )
+
+
 def scale_of(ratings: npt.NDArray[np.float32]) -> tuple[float, float]:
     """The scale that ratings seem to be given on.
 
@@ -213,6 +230,10 @@ def _from_file(
         rating_min=low,
         rating_max=high,
     )
+
+
+def _unified(parts: list[pa.DictionaryArray]) -> pa.DictionaryArray:
+    return pa.chunked_array(parts).unify_dictionaries().combine_chunks()
 
 
 def _dense(ids: pa.DictionaryArray) -> tuple[npt.NDArray[np.int32], pa.StringArray]:
