@@ -82,7 +82,7 @@ def session(leader: int) -> list[psutil.Process]:
 
 
 def end(sessions: Iterable[tuple[int, signal.Signals]], polite: float = POLITE) -> None:
-    """End sessions and await it: leaders by their signals, after ``polite`` seconds all by force."""
+    """End sessions, and await it: leaders by signal, after ``polite`` seconds all by force."""
     members = []
     for leader, stop in sessions:
         members += session(leader)

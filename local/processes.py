@@ -5,6 +5,8 @@ What the child is (Kafka, a service) is said by others; nothing here knows.
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import tenacity
 
 from local import guard
@@ -172,3 +175,84 @@ class Child:
         guard.end([(self.pid, signal.SIGKILL)], polite=0)
         self._process.wait()
         self._guard.forget(self.pid)
+
+
+class Children:
+    """All children of one run, and the folder of their state, which no second run may share.
+
+    Parameters
+    ----------
+    state : Path
+        Holds ``logs/`` and what each child keeps.
+
+    Raises
+    ------
+    MissingRequirement
+        If another run uses the folder.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.state = state.resolve()
+        self.state.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.state / "lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            owner = self._lock.read().strip()
+            raise MissingRequirement(
+                f"Another run (process {owner}) uses {self.state}: end that one first, or choose "
+                "another folder by RECOMMENDER_STATE."
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+        self._record = self.state / "children.json"
+        self._end_leftovers()
+        self._guard = guard.Guard()
+        self._running: list[Child] = []
+
+    def start(self, program: Program) -> Child:
+        """Start a program; its output goes to ``logs/<name>.log``."""
+        child = Child(program, self.state / "logs" / f"{program.name}.log", self._guard)
+        self._running.append(child)
+        self._write_record()
+        return child
+
+    def stop(self, child: Child) -> None:
+        """End a child, politely first."""
+        child.stop()
+        self.forget(child)
+
+    def forget(self, child: Child) -> None:
+        """Take note that a child has ended."""
+        if child in self._running:
+            self._running.remove(child)
+            self._write_record()
+
+    def close(self) -> None:
+        """End all, the last started first, and let go of the folder."""
+        for child in reversed(self._running.copy()):
+            self.stop(child)
+        self._guard.close()
+        self._lock.close()
+
+    def _write_record(self) -> None:
+        entries = []
+        for child in self._running:
+            with suppress(psutil.NoSuchProcess):
+                entries.append([child.pid, psutil.Process(child.pid).create_time()])
+        fresh = self._record.with_suffix(".new")
+        fresh.write_text(json.dumps(entries))
+        fresh.replace(self._record)
+
+    def _end_leftovers(self) -> None:
+        """End what a run left behind that was killed together with its guard."""
+        leftovers = []
+        with suppress(FileNotFoundError, ValueError):
+            for pid, created in json.loads(self._record.read_text()):
+                with suppress(psutil.NoSuchProcess):
+                    if psutil.Process(pid).create_time() == created:
+                        leftovers.append((pid, signal.SIGTERM))
+        guard.end(leftovers)
+        self._record.unlink(missing_ok=True)
