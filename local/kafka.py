@@ -102,6 +102,9 @@ class Kafka(Store):
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
+            # A killed broker may register again only when its last session has run out (9 s).
+            "broker.session.timeout.ms": 3000,
+            "broker.heartbeat.interval.ms": 500,
             "log.retention.ms": -1,  # ratings are kept for ever: everything is learned from them
             "log.cleaner.dedupe.buffer.size": _CLEANER_BUFFER,
             "num.network.threads": 2,

@@ -1,0 +1,131 @@
+"""Real stores and Spark for the tests: each started once for the run, when first asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from local import jars as jar_sets
+from local import java as java_runtime
+from local.kafka import Kafka
+from local.postgres import Postgres
+from local.processes import REPOSITORY, Children
+from local.redis_server import RedisServer
+from local.settings import LocalSettings
+from recommender.settings import load
+from storage.schema import migrate
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Python workers of Spark must be this interpreter, and find the rooms.
+os.environ["PYSPARK_PYTHON"] = sys.executable
+os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
+
+@pytest.fixture(scope="session")
+def java() -> java_runtime.Java:
+    """The Java that the run uses."""
+    return java_runtime.find(load(LocalSettings).state / "java")
+
+
+@pytest.fixture(scope="session")
+def java_home(java: java_runtime.Java) -> Path:
+    """For JAVA_HOME."""
+    return java.home
+
+
+@pytest.fixture(scope="session")
+def jars(java: java_runtime.Java) -> Path:
+    """The folder of the pinned jars, fetched unless `make run` has done so: spark/ and broker/."""
+    settings = load(LocalSettings)
+    folder = settings.state / "jars"
+    jar_sets.ensure(folder, java, settings.maven_repository)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
+    """Starts child processes; ends them after the run, even if the run is killed."""
+    children = Children(tmp_path_factory.mktemp("stack"))
+    yield children
+    children.close()
+
+
+@pytest.fixture(scope="session")
+def kafka(children: Children, java: java_runtime.Java, jars: Path) -> Kafka:
+    """A broker without topics; tests make their own, with names of their own.
+
+    ``kafka.bootstrap_servers`` is its address.
+    """
+    server = Kafka(children, java, jars, durable=False)
+    server.launch()
+    server.await_ready()
+    return server
+
+
+@pytest.fixture(scope="session")
+def postgres(children: Children) -> Postgres:
+    """A server with a database ``migrated``, which is only to be copied: see `dsn`."""
+    server = Postgres(children, durable=False)
+    server.launch()
+    server.await_ready()
+    migrate(server.create_database("migrated"))
+    return server
+
+
+@pytest.fixture
+def dsn(postgres: Postgres) -> Iterator[str]:
+    """Connection string of a fresh database with the current schema, for this test alone."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield postgres.create_database(name, template="migrated")
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def redis_server(children: Children) -> RedisServer:
+    """A Redis; ``redis_server.url`` is its address."""
+    server = RedisServer(children)
+    server.launch()
+    server.await_ready()
+    return server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> Iterator[str]:
+    """Address of the Redis, emptied before and after this test."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+        yield redis_server.url
+        client.flushall()
+
+
+@pytest.fixture(scope="session")
+def spark(java_home: Path, jars: Path) -> Iterator[SparkSession]:
+    """One Spark session for the run, with the Kafka connector on its class path."""
+    from pyspark.sql import SparkSession
+
+    os.environ["JAVA_HOME"] = str(java_home)
+    connector = ",".join(str(jar) for jar in jar_sets.jars(jars, "spark"))
+    session = (
+        SparkSession.builder.master("local[2]")
+        .appName("tests")
+        .config("spark.jars", connector)
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .getOrCreate()
+    )
+    yield session
+    session.stop()
