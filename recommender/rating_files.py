@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -269,8 +268,9 @@ def _lines(opener: Opener, layout: Layout) -> Iterator[tuple[int, list[str]]]:
 def _valid(role: str, value: str) -> bool:
     if role in ("user", "item"):
         return value.strip() != ""
-    with suppress(ValueError, OverflowError):
-        if math.isfinite(np.float32(value) if role == "rating" else float(value)):
+    largest = float(np.finfo(np.float32 if role == "rating" else np.float64).max)
+    with suppress(ValueError):
+        if abs(float(value)) <= largest:  # false for NaN, too
             return True
     if role == "timestamp":
         with suppress(ValueError):
