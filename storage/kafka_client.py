@@ -1,0 +1,72 @@
+"""What every client of Kafka here has in common: options, errors, patience."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import tenacity
+from confluent_kafka import KafkaError, KafkaException
+
+from recommender.errors import Unavailable
+from storage.settings import KafkaSettings
+
+STORE = "Kafka"
+
+# librdkafka tells of every refused connection; what matters of it is raised or logged by us.
+CLIENT_LOG = logging.getLogger("librdkafka")
+_CRITICAL_ONLY = 2  # syslog's number
+
+Result = TypeVar("Result")
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Options of any client, to which producers and consumers add their own."""
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "log_level": _CRITICAL_ONLY,
+        # A broker that comes back is found within a second, not within ten as by default.
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 500,
+        "socket.connection.setup.timeout.ms": 5_000,
+        # A topic made a moment ago by another client: ask again soon instead of believing it away.
+        "topic.metadata.refresh.fast.interval.ms": 100,
+    }
+
+
+def unavailable(error: KafkaError) -> Unavailable:
+    """Kafka's error as ours."""
+    return Unavailable(STORE, error.str())
+
+
+def raise_unavailable(exception: KafkaException) -> NoReturn:
+    """Raise Kafka's exception as ours."""
+    raise unavailable(exception.args[0]) from exception
+
+
+def patiently(call: Callable[[], Result], within: float) -> Result:
+    """Call until Kafka answers, with growing pauses.
+
+    Parameters
+    ----------
+    call : callable
+        Raises ``KafkaException`` while Kafka is away.
+    within : float
+        Seconds after which no further attempt is made.
+
+    Raises
+    ------
+    Unavailable
+        If no attempt succeeded.
+    """
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(KafkaException),
+        wait=tenacity.wait_exponential_jitter(initial=0.05, max=2.0),
+        stop=tenacity.stop_after_delay(within),
+        reraise=True,
+    )
+    try:
+        return retrying(call)
+    except KafkaException as exception:
+        raise_unavailable(exception)
