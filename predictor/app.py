@@ -1,0 +1,84 @@
+"""Builds the predictor from its settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from predictor.follower import Follower
+from predictor.parts import Predictor
+from predictor.report import Reporter
+from predictor.routes import items, model, predict, recommend, users
+from predictor.settings import PredictorSettings
+from predictor.users import UserReader
+from service.app import create_app
+from storage.following import ProjectionReader
+from storage.reading import TruthReader
+
+DESCRIPTION = """
+Predictions and recommendations from a model that learns from every rating as it happens.
+
+Every answer names the `model` and how far into the log of ratings it had learned (`as_of`).
+A person or an item that the model does not know yet gets an answer too; `source` says from what.
+"""
+
+
+def build(settings: PredictorSettings) -> FastAPI:
+    """Wire the predictor; its stores are opened when it starts, and may come later than it."""
+    projection = ProjectionReader(settings.redis_url, settings.redis_prefix, settings.redis_timeout)
+    truth = TruthReader(
+        settings.postgres_dsn,
+        connect_timeout=settings.postgres_timeout,
+        statement_timeout=settings.statement_timeout,
+        size=settings.postgres_connections,
+    )
+    follower = Follower(
+        projection,
+        truth,
+        scale=settings,
+        topic=settings.ratings_topic,
+        refresh_seconds=settings.refresh_seconds,
+        idle_seconds=settings.idle_seconds,
+    )
+    predictor = Predictor(
+        settings=settings,
+        follower=follower,
+        users=UserReader(projection, truth, settings.remembered_users),
+        reporter=Reporter(truth),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(follower.run(), name="follower")
+        try:
+            yield
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+            await projection.close()
+            truth.close()
+
+    async def readiness() -> list[str]:
+        if not follower.loaded:
+            return ["nothing has been loaded from Postgres yet"]
+        served = follower.served
+        if served.model is None:
+            return ["there is no serving model yet"]
+        if (learned := served.as_of.rating_count) < settings.ready_after:
+            return [f"the model has learned {learned} of {settings.ready_after} ratings"]
+        return []
+
+    app = create_app(
+        "Predictor",
+        settings,
+        description=DESCRIPTION,
+        routers=[part.router(predictor) for part in (predict, recommend, items, users, model)],
+        readiness=readiness,
+        lifespan=lifespan,
+    )
+    app.state.predictor = predictor
+    return app

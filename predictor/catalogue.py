@@ -1,0 +1,107 @@
+"""What the catalogue says about the items, and the search in its titles."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from rapidfuzz import fuzz, process, utils
+
+from storage.reading import CatalogueEntry
+
+CUTOFF = 60.0
+"""Likeness below which a title is no answer: one wrong letter in a word of five still has 80."""
+
+CANDIDATES = 200
+"""Titles compared by popularity after likeness; more than any list shown."""
+
+_YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
+_ARTICLE = re.compile(r"^(?P<rest>.+), (?P<article>the|a|an|la|le|les|el|il|der|die|das)$", re.I)
+
+
+class Match(NamedTuple):
+    """One title found: the item, and the likeness of its title from 0 to 100."""
+
+    item: str
+    likeness: float
+
+
+class Catalogue:
+    """Entries by item; titles can be searched with typing errors.
+
+    Examples
+    --------
+    >>> films = Catalogue([CatalogueEntry("2571", "Matrix, The (1999)", {})])
+    >>> films.title("2571"), [found.item for found in films.search("teh matrx", 5)]
+    ('Matrix, The (1999)', ['2571'])
+    """
+
+    def __init__(self, entries: Iterable[CatalogueEntry] = ()) -> None:
+        self._entries: dict[str, CatalogueEntry] = {}
+        # Two lists side by side: the search works on a copy of the one, whatever comes meanwhile.
+        self._titled: list[str] = []
+        self._plain: list[str] = []
+        self._place: dict[str, int] = {}
+        self.put(entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def entry(self, item: str) -> CatalogueEntry | None:
+        """All that is known of an item."""
+        return self._entries.get(item)
+
+    def title(self, item: str) -> str | None:
+        """An item's title, where it has one."""
+        entry = self._entries.get(item)
+        return None if entry is None else entry.title
+
+    def put(self, entries: Iterable[CatalogueEntry]) -> None:
+        """Take up entries, new or changed."""
+        for entry in entries:
+            self._entries[entry.item] = entry
+            plain = plain_title(entry.title or "")
+            place = self._place.get(entry.item)
+            if place is not None:
+                self._plain[place] = plain
+            elif plain:
+                self._place[entry.item] = len(self._titled)
+                self._titled.append(entry.item)
+                self._plain.append(plain)
+
+    def search(self, text: str, n: int) -> list[Match]:
+        """The items whose titles are most like a text, best first, at most ``max(n, CANDIDATES)``.
+
+        Safe to call in another thread than the one that calls `put`.
+        """
+        found = process.extract(
+            plain_title(text),
+            list(self._plain),
+            scorer=fuzz.WRatio,
+            processor=None,
+            limit=max(n, CANDIDATES),
+            score_cutoff=CUTOFF,
+        )
+        return [Match(self._titled[place], likeness) for _, likeness, place in found]
+
+
+def plain_title(title: str) -> str:
+    """A title as it is compared: lower case, no accents, year or punctuation, the article in front.
+
+    Examples
+    --------
+    >>> plain_title("Matrix, The (1999)"), plain_title("Amélie (2001)")
+    ('the matrix', 'amelie')
+    """
+    bare = _YEAR.sub("", title)
+    if turned := _ARTICLE.match(bare):
+        bare = f"{turned['article']} {turned['rest']}"
+    letters = unicodedata.normalize("NFKD", bare)
+    plain: str = utils.default_process("".join(c for c in letters if not unicodedata.combining(c)))
+    # A title made of nothing else ("(1984)", "M*A*S*H" has letters) is compared as it stands.
+    return plain or utils.default_process(title)

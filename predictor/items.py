@@ -1,0 +1,101 @@
+"""The item side of a model in memory: ids to positions, and arrays that grow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from recommender.ranking import blend_with_popularity
+from recommender.rows import Counts, Floats, RowFormat, Rows
+
+Positions = npt.NDArray[np.intp]
+
+FIRST_CAPACITY = 1024
+
+
+class ItemTable:
+    """All items that can be recommended; those of the catalogue without a rating have count 0.
+
+    Written and read on one event loop, so a reader that does not await sees no half-done change.
+    An item keeps its position. The arrays double when they are full, so n items cost O(n) copies.
+
+    Parameters
+    ----------
+    form : RowFormat
+        The model's ranks.
+
+    Examples
+    --------
+    >>> items = ItemTable(RowFormat(rank=2, ranking_rank=0))
+    >>> items.add(["a", "b"])
+    >>> len(items), items.positions(["b", "unknown"]).tolist()
+    (2, [1])
+    """
+
+    def __init__(self, form: RowFormat) -> None:
+        self.ids: list[str] = []
+        self._index: dict[str, int] = {}
+        self._rows = Rows.empty(FIRST_CAPACITY, form)
+        self._popularity: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def position(self, item: str) -> int | None:
+        """Where an item is, or None where it is not known."""
+        return self._index.get(item)
+
+    def positions(self, items: Iterable[str]) -> Positions:
+        """Where the items are; unknown ones are left out."""
+        index = self._index
+        return np.array([index[item] for item in items if item in index], dtype=np.intp)
+
+    @property
+    def n(self) -> Counts:
+        """Ratings learned for each item, ``(n_items,)``; a view, like all that follow."""
+        return self._rows.n[: len(self.ids)]
+
+    @property
+    def bias(self) -> Floats:
+        """b_y, ``(n_items,)``."""
+        return self._rows.bias[: len(self.ids)]
+
+    @property
+    def factors(self) -> Floats:
+        """P_y, ``(n_items, rank)``."""
+        return self._rows.factors[: len(self.ids)]
+
+    @property
+    def ranking(self) -> Floats:
+        """Q_y, ``(n_items, ranking_rank)``."""
+        return self._rows.ranking[: len(self.ids)]
+
+    @property
+    def popularity(self) -> Floats:
+        """What popularity adds to a predicted rating when items are ranked by it, ``(n_items,)``.
+
+        Computed once after each change: a logarithm an item is dearer than the product of factors.
+        """
+        if self._popularity is None:
+            self._popularity = blend_with_popularity(np.zeros(len(self), np.float32), self.n)
+        return self._popularity
+
+    def add(self, items: Iterable[str]) -> None:
+        """Take up items that are not known yet, without a rating."""
+        for item in items:
+            if item not in self._index:
+                self._index[item] = len(self.ids)
+                self.ids.append(item)
+        if len(self.ids) > len(self._rows):
+            capacity = len(self._rows)
+            while capacity < len(self.ids):
+                capacity *= 2
+            self._rows = self._rows.grown(capacity)
+        self._popularity = None
+
+    def put(self, items: Sequence[str], rows: Rows) -> None:
+        """Set the rows of items, in their order; the last one holds where an item comes twice."""
+        self.add(items)
+        self._rows.put(self.positions(items), rows)

@@ -1,0 +1,62 @@
+"""Reading the served model from Postgres: all of it, or the rows changed since a micro-batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from predictor.catalogue import Catalogue
+from predictor.served import Served
+from recommender.settings import ScaleSettings
+from storage.reading import ItemRows, ModelRecord, Snapshot
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What has changed in the truth since a micro-batch of the same model.
+
+    Parameters
+    ----------
+    record : ModelRecord
+        The model as of now.
+    rows : ItemRows
+        Item rows changed.
+    catalogue : Catalogue or None
+        The whole catalogue, where it was asked for.
+    """
+
+    record: ModelRecord
+    rows: ItemRows
+    catalogue: Catalogue | None
+
+
+def load(snapshot: Snapshot, scale: ScaleSettings, topic: str) -> Served:
+    """Read the serving model and the catalogue; only the catalogue where there is no model."""
+    served = Served(snapshot.serving_model(), scale, topic)
+    if served.record is not None:
+        found = snapshot.item_rows(served.record.model, served.form)
+        served.put_items(found.items, found.rows)
+    served.replace_catalogue(Catalogue(snapshot.catalogue()))
+    return served
+
+
+def load_difference(snapshot: Snapshot, known: Served, with_catalogue: bool) -> Difference | None:
+    """Read what has changed since `known`.
+
+    Returns
+    -------
+    Difference or None
+        None where another model serves, or the same one in an earlier state (restored from a
+        backup): then all has to be read.
+    """
+    record = snapshot.serving_model()
+    if (
+        record is None
+        or known.record is None
+        or record.model != known.record.model
+        or record.row_format != known.form
+        or record.as_of.batch < known.as_of.batch
+    ):
+        return None
+    rows = snapshot.item_rows(record.model, known.form, after_batch=known.as_of.batch)
+    catalogue = Catalogue(snapshot.catalogue()) if with_catalogue else None
+    return Difference(record, rows, catalogue)

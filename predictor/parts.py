@@ -1,0 +1,36 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from predictor.follower import Follower
+from predictor.report import Reporter
+from predictor.settings import PredictorSettings
+from predictor.users import UserReader
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The parts of a running predictor.
+
+    Parameters
+    ----------
+    settings : PredictorSettings
+    follower : Follower
+        The item side.
+    users : UserReader
+        Users.
+    reporter : Reporter
+        What the model says about itself.
+    """
+
+    settings: PredictorSettings
+    follower: Follower
+    users: UserReader
+    reporter: Reporter
+
+    @property
+    def stale(self) -> bool:
+        """Whether the item side follows no store at present."""
+        return not self.follower.current

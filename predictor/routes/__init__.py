@@ -1,0 +1,1 @@
+"""The predictor's routes, one file for each endpoint."""

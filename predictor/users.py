@@ -1,0 +1,226 @@
+"""One user as an answer needs it: from Redis, else from Postgres, else from memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from predictor.breaker import Breaker
+from predictor.metrics import USERS_READ
+from predictor.served import Served
+from recommender.errors import Unavailable
+from recommender.rows import Floats, RowFormat
+from storage.following import ProjectionReader, UserReading
+from storage.reading import Snapshot, TruthReader, UserRecord
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class User:
+    """One user for one answer.
+
+    Parameters
+    ----------
+    user : str
+        The id.
+    n : int
+        Ratings learned from this user; 0: the model does not know the user.
+    bias : float
+        b_x; 0 where not known.
+    factors : (rank,) float32
+        U_x; zeros where not known.
+    ranking : (ranking_rank,) float32
+        V_x; zeros where not known.
+    rated : dict or None
+        Item to the latest rating; None where it was not asked for.
+    stale : bool
+        Whether neither store could be asked.
+    """
+
+    user: str
+    n: int
+    bias: float
+    factors: Floats
+    ranking: Floats
+    rated: dict[str, float] | None
+    stale: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether the model has learned from this user."""
+        return self.n > 0
+
+
+class UserReader:
+    """Reads users; remembers the latest ones for the time when both stores are away.
+
+    Redis is believed where it holds the user and reaches as far as the item side in memory;
+    otherwise, and for users it does not hold, Postgres is asked: it alone can say that somebody is
+    unknown, since Redis may have been emptied a moment ago.
+
+    Parameters
+    ----------
+    projection : ProjectionReader
+    truth : TruthReader
+    remembered : int
+        Users kept in memory.
+    """
+
+    def __init__(self, projection: ProjectionReader, truth: TruthReader, remembered: int) -> None:
+        self._projection = projection
+        self._truth = truth
+        self._remembered: OrderedDict[tuple[int, str], User] = OrderedDict()
+        self._capacity = remembered
+        self._redis = Breaker()
+        self._postgres = Breaker()
+
+    async def one(self, served: Served, user: str) -> User:
+        """One user with the latest ratings."""
+        found = await self.many(served, [user], with_ratings=True)
+        return found[0]
+
+    async def many(
+        self, served: Served, users: Sequence[str], with_ratings: bool = False
+    ) -> list[User]:
+        """Some users, in their order; never fails.
+
+        One round trip where Redis holds all of them.
+        """
+        if served.record is None:
+            return [unknown(served.form, user) for user in users]
+        model = served.record.model
+        found: dict[str, User] = {}
+        readings = await self._from_redis(model, users, with_ratings)
+        for user, reading in zip(users, readings, strict=True):
+            if _complete(reading, served):
+                found[user] = self._known(model, served.form, user, reading)
+        USERS_READ.labels("redis").inc(len(found))
+
+        missing = [user for user in users if user not in found]
+        if missing:
+            records = await self._from_postgres(model, served.form, missing, with_ratings)
+            for user, record in zip(missing, records or (), strict=bool(records)):
+                found[user] = self._known(model, served.form, user, record)
+            USERS_READ.labels("postgres").inc(len(records or ()))
+
+            for user, reading in zip(users, readings, strict=True):
+                if user not in found:
+                    found[user] = self._from_memory(model, served.form, user, reading)
+                    USERS_READ.labels("memory").inc()
+        return [found[user] for user in users]
+
+    async def ratings(self, served: Served, user: str) -> tuple[dict[str, float], bool]:
+        """A user's ratings, most recent last, and whether they may be stale.
+
+        Asks Postgres first: Redis does not keep the order.
+        """
+        rated = await self._ask_postgres(lambda snapshot: snapshot.ratings(user))
+        if rated is not None:
+            return rated, False
+        found = await self.one(served, user)
+        return found.rated or {}, found.stale
+
+    async def _from_redis(
+        self, model: int, users: Sequence[str], with_ratings: bool
+    ) -> list[UserReading]:
+        nothing = UserReading(None, None, None)
+        if not self._redis.allows():
+            return [nothing] * len(users)
+        try:
+            readings = await self._projection.users(model, users, with_ratings)
+        except Unavailable as error:
+            self._redis.failed()
+            log.warning("users are read without Redis", reason=str(error))
+            return [nothing] * len(users)
+        self._redis.worked()
+        return readings
+
+    async def _from_postgres(
+        self, model: int, form: RowFormat, users: Sequence[str], with_ratings: bool
+    ) -> list[UserRecord] | None:
+        return await self._ask_postgres(
+            lambda snapshot: snapshot.users(model, form, users, with_ratings)
+        )
+
+    async def _ask_postgres(self, work: Callable[[Snapshot], Result]) -> Result | None:
+        if not self._postgres.allows():
+            return None
+        try:
+            result = await asyncio.to_thread(self._truth.read, work)
+        except Unavailable as error:
+            self._postgres.failed()
+            log.warning("users are read without Postgres", reason=str(error))
+            return None
+        self._postgres.worked()
+        return result
+
+    def _known(
+        self, model: int, form: RowFormat, user: str, reading: UserReading | UserRecord
+    ) -> User:
+        """A user from a store, remembered where there is something to remember."""
+        row = form.unpack(reading.row) if isinstance(reading.row, bytes) else reading.row
+        if row is None:
+            return replace(unknown(form, user), rated=reading.rated)
+        read = _from_row(user, row, reading.rated)
+        if self._capacity:
+            key = (model, user)
+            before = self._remembered.pop(key, None)
+            kept = read
+            if read.rated is None and before is not None:
+                kept = replace(read, rated=before.rated)
+            self._remembered[key] = kept
+            if len(self._remembered) > self._capacity:
+                self._remembered.popitem(last=False)
+        return read
+
+    def _from_memory(self, model: int, form: RowFormat, user: str, reading: UserReading) -> User:
+        """What is left where Postgres is away too: an incomplete Redis, or what was remembered."""
+        if reading.row is not None and len(reading.row) == form.row.itemsize:
+            return replace(self._known(model, form, user, reading), stale=True)
+        remembered = self._remembered.get((model, user))
+        return replace(remembered or unknown(form, user), stale=True)
+
+
+def _complete(reading: UserReading, served: Served) -> bool:
+    """Whether Redis can be believed about this user."""
+    return (
+        reading.row is not None
+        and len(reading.row) == served.form.row.itemsize
+        and reading.batch is not None
+        and reading.batch >= served.as_of.batch
+        # A row without ratings: part of the projection has been lost.
+        and (reading.rated is None or len(reading.rated) > 0)
+    )
+
+
+def _from_row(user: str, row: npt.NDArray[np.void], rated: dict[str, float] | None) -> User:
+    return User(
+        user=user,
+        n=int(row["n"][0]),
+        bias=float(row["bias"][0]),
+        factors=np.ascontiguousarray(row["factors"][0], dtype=np.float32),
+        ranking=np.ascontiguousarray(row["ranking"][0], dtype=np.float32),
+        rated=rated,
+    )
+
+
+def unknown(form: RowFormat, user: str) -> User:
+    """Somebody of whom the model knows nothing."""
+    return User(
+        user=user,
+        n=0,
+        bias=0.0,
+        factors=np.zeros(form.rank, np.float32),
+        ranking=np.zeros(form.ranking_rank, np.float32),
+        rated={},
+    )
