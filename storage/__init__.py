@@ -1,1 +1,1 @@
-"""The three real stores behind small interfaces: the log (Kafka), the truth (Postgres), the projection (Redis)."""
+"""The three stores: the log (Kafka), the truth (Postgres), the projection (Redis)."""

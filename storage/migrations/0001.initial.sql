@@ -67,8 +67,10 @@ CREATE TABLE dead_letters (
     key        bytea,
     value      bytea,
     at         timestamptz NOT NULL DEFAULT now(),
+    published  boolean NOT NULL DEFAULT false,  -- whether it has been sent to the dead-letter topic
     PRIMARY KEY (topic, partition, "offset")
 );
+CREATE INDEX dead_letters_to_publish ON dead_letters (topic) WHERE NOT published;
 
 -- The catalogue. attributes: genres (list of strings), year (number), anything else the owner sends.
 CREATE TABLE items (
@@ -102,12 +104,20 @@ DO $$
 BEGIN
     FOR slot IN 0..3 LOOP
         EXECUTE format('CREATE UNLOGGED TABLE staged_rows_%s (
-            fence bigint NOT NULL, task bigint NOT NULL, side "char" NOT NULL,
+            fence bigint NOT NULL, task bigint NOT NULL, side text COLLATE "C" NOT NULL,
             id text COLLATE "C" NOT NULL, n integer NOT NULL, state bytea NOT NULL)', slot);
+        EXECUTE format('ALTER TABLE staged_rows_%s ALTER state SET STORAGE EXTERNAL', slot);
         EXECUTE format('CREATE UNLOGGED TABLE staged_ratings_%s (
             fence bigint NOT NULL, task bigint NOT NULL,
             "user" text COLLATE "C" NOT NULL, item text COLLATE "C" NOT NULL, rating real NOT NULL,
-            rated_at double precision NOT NULL, partition integer NOT NULL, "offset" bigint NOT NULL)', slot);
-        EXECUTE format('ALTER TABLE staged_rows_%s ALTER state SET STORAGE EXTERNAL', slot);
+            rated_at double precision NOT NULL, partition integer NOT NULL, "offset" bigint NOT NULL,
+            event_id text COLLATE "C")', slot);
+        EXECUTE format('CREATE UNLOGGED TABLE staged_items_%s (
+            fence bigint NOT NULL, task bigint NOT NULL,
+            item text COLLATE "C" NOT NULL, title text, attributes text NOT NULL)', slot);
+        EXECUTE format('CREATE UNLOGGED TABLE staged_dead_letters_%s (
+            fence bigint NOT NULL, task bigint NOT NULL,
+            topic text NOT NULL, partition integer NOT NULL, "offset" bigint NOT NULL,
+            reason text NOT NULL, key bytea, value bytea)', slot);
     END LOOP;
 END $$;

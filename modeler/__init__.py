@@ -1,0 +1,1 @@
+"""The Spark side: learns from the log, commits, projects, and judges models."""

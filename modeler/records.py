@@ -1,0 +1,184 @@
+"""From the log's records to columns of ratings: the quick way for all, one by one only for the bad.
+
+Whatever a record holds, reading it stops nothing: it becomes a rating or a dead letter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from recommender.errors import InvalidInput
+from recommender.ids import MAX_ID
+from recommender.ratings import LATEST, MAX_EVENT_ID, Scale, decode
+
+# Records read at once; where one of them is bad, only so many are read one by one.
+_AT_ONCE = 4096
+
+_JSON = pa.schema(
+    [
+        ("user", pa.string()),
+        ("item", pa.string()),
+        ("rating", pa.float64()),
+        ("timestamp", pa.float64()),
+        ("event_id", pa.string()),
+    ]
+)
+RATINGS = pa.schema(
+    [
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("user", pa.string()),
+        ("item", pa.string()),
+        ("rating", pa.float32()),
+        ("rated_at", pa.float64()),
+        ("event_id", pa.string()),
+    ]
+)
+DEAD_LETTERS = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("reason", pa.string()),
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+    ]
+)
+
+
+@dataclass
+class DeadLetters:
+    """Records that could not be read, with the reason."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, record: dict[str, Any], reason: str) -> None:
+        """Keep a record: ``topic``, ``partition``, ``offset``, ``key``, ``value``."""
+        kept = {name: record[name] for name in ("topic", "partition", "offset", "key", "value")}
+        self.rows.append({**kept, "reason": reason})
+
+    def table(self) -> pa.Table:
+        """As a table of schema `DEAD_LETTERS`."""
+        return pa.Table.from_pylist(self.rows, schema=DEAD_LETTERS)
+
+
+def ratings(records: pa.Table, scale: Scale, dead: DeadLetters) -> pa.Table:
+    """Read ratings, in the records' order.
+
+    Parameters
+    ----------
+    records : Table
+        ``topic``, ``partition``, ``offset``, ``timestamp``, ``key``, ``value`` as Spark reads them.
+    scale : Scale
+    dead : DeadLetters
+        Takes what is not a rating.
+
+    Returns
+    -------
+    Table
+        Of schema `RATINGS`.
+    """
+    parts = [
+        _read(part, scale, dead)
+        for start in range(0, len(records), _AT_ONCE)
+        if len(part := records.slice(start, _AT_ONCE))
+    ]
+    return pa.concat_tables(parts) if parts else RATINGS.empty_table()
+
+
+def _read(records: pa.Table, scale: Scale, dead: DeadLetters) -> pa.Table:
+    quick = _quickly(records, scale)
+    return _one_by_one(records, scale, dead) if quick is None else quick
+
+
+def _quickly(records: pa.Table, scale: Scale) -> pa.Table | None:
+    """All records parsed together, or None where any of them needs a closer look."""
+    values = records["value"].combine_chunks()
+    # Each value must be exactly one line with one object, or rows and records would not match.
+    one_object = pc.and_(
+        pc.and_(pc.starts_with(values, b"{"), pc.ends_with(values, b"}")),
+        pc.invert(
+            pc.or_(pc.match_substring(values, b"\n"), pc.match_substring_regex(values, r"\}\s*\{"))
+        ),
+    )
+    if values.null_count or not pc.all(one_object).as_py():
+        return None
+    lines = pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0]
+    try:
+        parsed = pyarrow.json.read_json(
+            pa.BufferReader(lines.as_buffer()),
+            read_options=pyarrow.json.ReadOptions(
+                use_threads=False, block_size=len(lines.as_buffer()) + 1
+            ),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=_JSON, unexpected_field_behavior="ignore"
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if len(parsed) != len(records) or not pc.all(_valid(parsed, scale)).as_py():
+        return None
+    return pa.table(
+        {
+            "partition": records["partition"],
+            "offset": records["offset"],
+            "user": parsed["user"],
+            "item": parsed["item"],
+            "rating": parsed["rating"].cast(pa.float32()),
+            "rated_at": parsed["timestamp"],
+            "event_id": parsed["event_id"],
+        },
+        schema=RATINGS,
+    ).combine_chunks()
+
+
+def _valid(parsed: pa.Table, scale: Scale) -> pa.ChunkedArray:
+    """Which rows are surely right; a null or NaN anywhere needed makes a row not so."""
+    checks = [
+        _text(parsed["user"], MAX_ID),
+        _text(parsed["item"], MAX_ID),
+        pc.or_kleene(pc.is_null(parsed["event_id"]), _text(parsed["event_id"], MAX_EVENT_ID)),
+        pc.greater_equal(parsed["rating"], scale.low),
+        pc.less_equal(parsed["rating"], scale.high),
+        pc.greater_equal(parsed["timestamp"], 0.0),
+        pc.less(parsed["timestamp"], LATEST),
+    ]
+    valid = checks[0]
+    for check in checks[1:]:
+        valid = pc.and_(valid, check)
+    return pc.fill_null(valid, False)
+
+
+def _text(texts: pa.ChunkedArray, longest: int) -> pa.ChunkedArray:
+    length = pc.utf8_length(texts)
+    return pc.and_(
+        pc.and_(pc.greater(length, 0), pc.less_equal(length, longest)),
+        pc.invert(pc.match_substring_regex(texts, r"[\x00-\x1f\x7f-\x{9f}]")),
+    )
+
+
+def _one_by_one(records: pa.Table, scale: Scale, dead: DeadLetters) -> pa.Table:
+    rows = []
+    for record in records.to_pylist():
+        try:
+            rating = decode(record["value"], scale, received=record["timestamp"].timestamp())
+        except InvalidInput as error:
+            dead.add(record, str(error))
+        else:
+            rows.append(
+                {
+                    "partition": record["partition"],
+                    "offset": record["offset"],
+                    "user": rating.user,
+                    "item": rating.item,
+                    "rating": rating.rating,
+                    "rated_at": rating.timestamp,
+                    "event_id": rating.event_id,
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=RATINGS)

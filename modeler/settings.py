@@ -1,0 +1,36 @@
+"""Settings of ``python -m modeler stream``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from recommender.model_settings import ModelSettings
+from storage.settings import KafkaSettings, PostgresSettings, RedisSettings
+
+
+class ModelerSettings(ModelSettings, KafkaSettings, PostgresSettings, RedisSettings):
+    """Settings of the streaming modeler; those of the model itself matter when it is made."""
+
+    data: str = Field("", description="Where the ratings come from, in words for people.")
+    jars: Path | None = Field(
+        None, description="Folder with the jars of Spark's Kafka connector, unset: Spark's own."
+    )
+    spark_master: str = Field("local[*]", description="Spark's master.")
+    spark_driver_memory: str = Field(
+        "2g", pattern=r"^\d+[kmgt]$", description="Heap of Spark's driver, e.g. 2g."
+    )
+    max_batch: int = Field(
+        200_000, ge=1, description="Records of a micro-batch at most: bounds its time and memory."
+    )
+    takeover_patience: float = Field(
+        20.0, ge=0, description="Seconds to wait for an earlier modeler of the model to be gone."
+    )
+    scratch: Path | None = Field(
+        None, description="Folder for Spark's scratch files and checkpoint; unset: the system's."
+    )
+    modeler_metrics_port: int = Field(
+        8083, ge=0, le=65535, description="Port of the modeler's Prometheus metrics; 0: none."
+    )
+    modeler_host: str = Field("127.0.0.1", description="Address that those metrics are served on.")

@@ -1,0 +1,185 @@
+"""What a task does with the truth, in bulk: read the rows it will learn, stage what it learned.
+
+Nothing written here counts before the driver's transaction (`Truth.commit`) merges it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import adbc_driver_postgresql.dbapi as postgres
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from psycopg2.extensions import QuotedString
+
+from recommender.initial import Side
+from recommender.rows import RowFormat, Rows
+
+SLOTS = 4
+"""Slots of staging (storage/migrations): consecutive micro-batches use them in turn."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What one task has staged: its address in the slot, and how many rows of each kind.
+
+    Attributes
+    ----------
+    task : int
+        Number of the task attempt, unique for one holder of the model.
+    user_rows, item_rows, ratings, events, items, dead_letters : int
+    """
+
+    task: int
+    user_rows: int = 0
+    item_rows: int = 0
+    ratings: int = 0
+    events: int = 0
+    items: int = 0
+    dead_letters: int = 0
+
+
+class TaskStore:
+    """A task's connection to Postgres; kept by its worker process for the next task.
+
+    Parameters
+    ----------
+    dsn : str
+        libpq connection string.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = postgres.connect(dsn, autocommit=True)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def rows(
+        self, model: int, side: Side, ids: pa.StringArray, form: RowFormat
+    ) -> tuple[npt.NDArray[np.intp], Rows]:
+        """The rows of those ids that the model knows.
+
+        Returns
+        -------
+        positions : (found,) intp
+            Where each row's id stands in `ids`.
+        rows : Rows
+        """
+        found = self._query(
+            f"""SELECT t.position::int4, r.n, r.state
+                FROM unnest({_literal(ids)}) WITH ORDINALITY t(id, position)
+                JOIN {side}_rows_{model} r ON r.model = {model} AND r.id = t.id COLLATE "C" """
+        )
+        return found["position"].to_numpy() - 1, rows_of(found, form)
+
+    def known_events(self, event_ids: pa.StringArray) -> pa.StringArray:
+        """Those of the event ids that have been learned already."""
+        found = self._query(
+            f'SELECT event_id FROM events WHERE event_id = ANY({_literal(event_ids)} COLLATE "C")'
+        )
+        return found["event_id"].combine_chunks()
+
+    def staged_rows(self, slot: int, fence: int, tasks: list[int]) -> pa.Table:
+        """The staged rows of these tasks: ``side``, ``id``, ``n``, ``state``."""
+        return self._query(
+            f"SELECT side, id, n, state FROM staged_rows_{slot} WHERE {_by(fence, tasks)}"
+        )
+
+    def staged_ratings(self, slot: int, fence: int, tasks: list[int]) -> pa.Table:
+        """The staged ratings of these tasks: ``user``, ``item``, ``rating``, in log order."""
+        return self._query(
+            f"""SELECT "user", item, rating FROM staged_ratings_{slot}
+                WHERE {_by(fence, tasks)} ORDER BY partition, "offset" """
+        )
+
+    def staged_items(self, slot: int, fence: int, tasks: list[int]) -> pa.Table:
+        """The ids of the staged catalogue entries of these tasks: ``item``."""
+        return self._query(f"SELECT item FROM staged_items_{slot} WHERE {_by(fence, tasks)}")
+
+    def stage(self, table: str, slot: int, fence: int, task: int, columns: dict[str, Any]) -> int:
+        """Append rows to one of the slot's tables.
+
+        Parameters
+        ----------
+        table : {'rows', 'ratings', 'items', 'dead_letters'}
+        columns : dict
+            Arrow arrays by column name, all of one length; ``fence`` and ``task`` are added.
+
+        Returns
+        -------
+        int
+            The number of rows.
+        """
+        length = len(next(iter(columns.values())))
+        if length:
+            data = pa.table(
+                {
+                    "fence": pa.repeat(pa.scalar(fence, pa.int64()), length),
+                    "task": pa.repeat(pa.scalar(task, pa.int64()), length),
+                    **columns,
+                }
+            )
+            with self._connection.cursor() as cursor:
+                cursor.adbc_ingest(f"staged_{table}_{slot}", data, mode="append")
+        return length
+
+    def _query(self, query: str) -> pa.Table:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetch_arrow_table()
+
+
+def row_columns(side: Side, ids: pa.StringArray, rows: Rows) -> dict[str, Any]:
+    """The columns of ``staged_rows`` for some rows."""
+    form = rows.format
+    packed = rows.pack()
+    state = np.ascontiguousarray(packed[list(form.state.names or ())]).astype(form.state)
+    return {
+        "side": pa.repeat(pa.scalar(side), len(ids)),
+        "id": ids,
+        "n": pa.array(rows.n),
+        "state": pa.Array.from_buffers(
+            pa.binary(form.state.itemsize), len(ids), [None, pa.py_buffer(state.tobytes())]
+        ).cast(pa.binary()),
+    }
+
+
+def rows_of(table: pa.Table, form: RowFormat) -> Rows:
+    """Rows from the columns ``n`` and ``state`` of a table read from Postgres.
+
+    Raises
+    ------
+    ValueError
+        If a stored state is not of this format's length.
+    """
+    packed = form.empty(len(table))
+    if len(table):
+        states = b"".join(table["state"].to_pylist())
+        unpacked = np.frombuffer(states, dtype=form.state)
+        if len(unpacked) != len(table):
+            raise ValueError(f"stored rows are not of rank {form.rank} and {form.ranking_rank}")
+        packed["n"] = table["n"].to_numpy()
+        for name in form.state.names or ():
+            packed[name] = unpacked[name]
+    return Rows.unpack(packed)
+
+
+def _by(fence: int, tasks: list[int]) -> str:
+    return f"fence = {fence:d} AND task IN ({','.join(str(int(task)) for task in tasks)})"
+
+
+def _literal(texts: pa.StringArray) -> str:
+    """The texts as an SQL literal of type ``text[]``.
+
+    The Arrow driver binds no arrays. In an array literal only a quote and a backslash need care,
+    and the whole is quoted by libpq's own rules.
+    """
+    inner = ",".join(
+        '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts.to_pylist()
+    )
+    quoted = QuotedString("{" + inner + "}")
+    quoted.encoding = "utf-8"
+    return quoted.getquoted().decode() + "::text[]"

@@ -1,0 +1,382 @@
+"""The truth's writer: who may learn a model, and the one transaction that commits a micro-batch.
+
+Reading for serving is in `storage.reading`; what tasks do in bulk is in `storage.staging`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection, cursor
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from recommender.errors import Fenced, RecommenderError, Unavailable
+from recommender.rating_head import Errors
+from storage.as_of import AsOf, parse_offsets
+from storage.settings import PostgresSettings
+from storage.staging import SLOTS, Staged
+
+# First key of the advisory lock that a modeler holds; the second is the model's number.
+# Any constant serves; it only has to differ from other users' of the same database.
+_ADVISORY_CLASS = 0x6D6F64
+
+
+class StagingLost(RecommenderError):
+    """What the tasks say they staged is not there (Postgres was restarted): run the batch again."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to learn a model, and the model's state when it was taken.
+
+    Attributes
+    ----------
+    model : int
+    fence : int
+        Number of this holder; every commit checks that no later one exists.
+    settings : mapping
+        The model's own settings, as stored when it was made.
+    as_of : AsOf
+    """
+
+    model: int
+    fence: int
+    settings: Mapping[str, Any]
+    as_of: AsOf
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One micro-batch, learned and staged, to be committed.
+
+    Attributes
+    ----------
+    as_of : AsOf
+        The model's state with this micro-batch learned; ``at`` is set by the commit.
+    slot : int
+        Where it is staged.
+    staged : sequence of Staged
+        What each task reported.
+    errors : Errors
+        Prequential.
+    duplicates : int
+    seconds : mapping
+        Duration of each step so far.
+    """
+
+    as_of: AsOf
+    slot: int
+    staged: Sequence[Staged]
+    errors: Errors
+    duplicates: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def total(self, what: str) -> int:
+        """Number of staged rows of one kind, over all tasks."""
+        return sum(getattr(one, what) for one in self.staged)
+
+
+class Truth:
+    """The modeler's own connection to Postgres.
+
+    The connection holds the advisory lock: while it lives no second modeler can take the model.
+
+    Parameters
+    ----------
+    settings : PostgresSettings
+
+    Raises
+    ------
+    Unavailable
+        If Postgres does not answer within ``postgres_timeout``.
+    """
+
+    def __init__(self, settings: PostgresSettings) -> None:
+        self._connection = connect(settings)
+
+    def close(self) -> None:
+        """Give up the connection, and with it the lock."""
+        self._connection.close()
+
+    def serving_or_new_model(self, settings: Mapping[str, Any], data: str) -> int:
+        """Number of the serving model; a first model with these settings where there is none."""
+        with self._connection, self._connection.cursor() as cur:
+            cur.execute("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE")
+            cur.execute("SELECT model FROM models WHERE status = 'serving'")
+            found = cur.fetchone()
+            if found is not None:
+                return int(found[0])
+            cur.execute(
+                """INSERT INTO models (model, status, settings, data)
+                   SELECT coalesce(max(model), 0) + 1, 'serving', %s, %s FROM models
+                   RETURNING model""",
+                (json.dumps(dict(settings)), data),
+            )
+            (model,) = _one(cur)
+            for side in ("user", "item"):
+                # Space is left on each page so that an update stays on it (a HOT update): rows
+                # are overwritten all the time and only their key is indexed.
+                cur.execute(
+                    f"""CREATE TABLE {side}_rows_{model} PARTITION OF {side}_rows
+                        FOR VALUES IN ({model}) WITH (fillfactor = 60)"""
+                )
+                cur.execute(f"ALTER TABLE {side}_rows_{model} ALTER state SET STORAGE EXTERNAL")
+            return int(model)
+
+    def take_over(self, model: int, patience: float) -> Lease:
+        """Become the one modeler of a model.
+
+        Parameters
+        ----------
+        model : int
+        patience : float
+            Seconds to wait for an earlier modeler's connection to go: after a ``kill -9`` its last
+            statement may still be running.
+
+        Raises
+        ------
+        Fenced
+            If another modeler still holds the model after that.
+        """
+
+        @retry(
+            retry=retry_if_exception_type(Fenced),
+            wait=wait_random_exponential(multiplier=0.05, max=1),
+            stop=stop_after_delay(patience),
+            reraise=True,
+        )
+        def lock() -> None:
+            with self._connection, self._connection.cursor() as cur:
+                cur.execute("SELECT pg_try_advisory_lock(%s, %s)", (_ADVISORY_CLASS, model))
+                if not _one(cur)[0]:
+                    raise Fenced(
+                        f"model {model} is being learned by another modeler: stop that one first"
+                    )
+
+        lock()
+        with self._connection, self._connection.cursor() as cur:
+            cur.execute(
+                "UPDATE models SET fence = fence + 1 WHERE model = %s RETURNING fence, settings",
+                (model,),
+            )
+            fence, settings = _one(cur)
+            as_of = _as_of(cur, model)
+            for slot in range(SLOTS):
+                _empty(cur, slot)
+        return Lease(model, fence, settings, as_of)
+
+    def empty_slot(self, slot: int) -> None:
+        """Make a slot of staging ready for the next micro-batch that uses it."""
+        with self._connection, self._connection.cursor() as cur:
+            _empty(cur, slot)
+
+    def commit(self, lease: Lease, commit: Commit) -> AsOf:
+        """Commit a micro-batch: all of it, or nothing.
+
+        Steps, in one transaction; where any fails, or the process dies, none has happened and the
+        same records are learned again from the same rows:
+
+        1. lock the model's row and check the fence: a modeler that was replaced stops here;
+        2. check that the batch follows the last one committed, so that none is applied twice;
+        3. merge the staged rows, history, event ids, dead letters and catalogue entries, and
+           check their numbers against what the tasks reported: staging is unlogged, and a task's
+           failed attempts leave rows there that must not count;
+        4. write μ, the measurements and the next offset of each partition.
+
+        Returns
+        -------
+        AsOf
+            With the time of the commit.
+
+        Raises
+        ------
+        Fenced
+            If another modeler has taken the model over.
+        StagingLost
+            If staged rows are missing; nothing was changed.
+        psycopg2.Error
+            If Postgres does not answer; it is then unknown whether the commit happened.
+        """
+        model, as_of = lease.model, commit.as_of
+        with self._connection, self._connection.cursor() as cur:
+            cur.execute("SELECT fence, batch FROM models WHERE model = %s FOR UPDATE", (model,))
+            fence, batch = _one(cur)
+            if fence != lease.fence:
+                raise Fenced(f"model {model} has been taken over by another modeler")
+            if batch != as_of.batch - 1:
+                raise Fenced(
+                    f"model {model} is at micro-batch {batch}, not {as_of.batch - 1}: "
+                    "something else has written to it"
+                )
+
+            _merge(cur, lease, commit)
+
+            cur.execute(
+                """UPDATE models SET rating_sum = %s, rating_count = %s, batch = %s
+                   WHERE model = %s RETURNING extract(epoch FROM clock_timestamp())""",
+                (as_of.rating_sum, as_of.rating_count, as_of.batch, model),
+            )
+            at = float(_one(cur)[0])
+            for topic, partitions in as_of.offsets.items():
+                for partition, following in partitions.items():
+                    cur.execute(
+                        """INSERT INTO offsets VALUES (%s, %s, %s, %s)
+                           ON CONFLICT (model, topic, partition)
+                           DO UPDATE SET next_offset = excluded.next_offset""",
+                        (model, topic, partition, following),
+                    )
+            errors = commit.errors
+            cur.execute(
+                """INSERT INTO micro_batches VALUES
+                   (%s, %s, to_timestamp(%s), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                (
+                    model,
+                    as_of.batch,
+                    at,
+                    errors.ratings,
+                    commit.duplicates,
+                    commit.total("dead_letters"),
+                    errors.squared,
+                    errors.absolute,
+                    errors.warm_ratings,
+                    errors.warm_squared,
+                    as_of.rating_count,
+                    json.dumps(dict(commit.seconds)),
+                    as_of.fields()["offsets"],
+                ),
+            )
+        return replace(as_of, at=at)
+
+    def state(self, model: int) -> AsOf:
+        """How far a model has learned, as committed."""
+        with self._connection, self._connection.cursor() as cur:
+            return _as_of(cur, model)
+
+    def unpublished_dead_letters(self, limit: int) -> list[tuple[str, int, int, str, Any, Any]]:
+        """Those not yet sent to their topic: topic, partition, offset, reason, key, value."""
+        with self._connection, self._connection.cursor() as cur:
+            cur.execute(
+                """SELECT topic, partition, "offset", reason, key, value FROM dead_letters
+                   WHERE NOT published ORDER BY topic, partition, "offset" LIMIT %s""",
+                (limit,),
+            )
+            return cur.fetchall()
+
+    def mark_published(self, letters: Sequence[tuple[str, int, int]]) -> None:
+        """Note that dead letters, by topic, partition and offset, are in their topic."""
+        with self._connection, self._connection.cursor() as cur:
+            cur.executemany(
+                """UPDATE dead_letters SET published = true
+                   WHERE topic = %s AND partition = %s AND "offset" = %s""",
+                list(letters),
+            )
+
+
+def connect(settings: PostgresSettings) -> connection:
+    """Open a connection, trying with back-off until ``postgres_timeout`` has passed.
+
+    Raises
+    ------
+    Unavailable
+    """
+
+    @retry(
+        retry=retry_if_exception_type(psycopg2.OperationalError),
+        wait=wait_random_exponential(multiplier=0.1, max=2),
+        stop=stop_after_delay(settings.postgres_timeout),
+        reraise=True,
+    )
+    def open_() -> connection:
+        return psycopg2.connect(settings.postgres_dsn, connect_timeout=5)
+
+    try:
+        return open_()
+    except psycopg2.OperationalError as error:
+        raise Unavailable("Postgres", str(error).strip()) from error
+
+
+def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
+    slot, model = commit.slot, lease.model
+    by = (lease.fence, [one.task for one in commit.staged])
+    for side in ("user", "item"):
+        cur.execute(
+            f"""INSERT INTO {side}_rows_{model} (model, id, n, batch, state)
+                SELECT {model}, id, n, %s, state FROM staged_rows_{slot}
+                WHERE fence = %s AND task = ANY(%s) AND side = '{side}'
+                ON CONFLICT (model, id) DO UPDATE
+                SET n = excluded.n, batch = excluded.batch, state = excluded.state""",
+            (commit.as_of.batch, *by),
+        )
+        _expect(cur, commit.total(f"{side}_rows"), f"{side} rows")
+    cur.execute(
+        f"""INSERT INTO ratings
+            SELECT "user", item, rating, rated_at, partition, "offset" FROM staged_ratings_{slot}
+            WHERE fence = %s AND task = ANY(%s)""",
+        by,
+    )
+    _expect(cur, commit.total("ratings"), "ratings")
+    if events := commit.total("events"):
+        cur.execute(
+            f"""INSERT INTO events SELECT event_id, partition, "offset" FROM staged_ratings_{slot}
+                WHERE fence = %s AND task = ANY(%s) AND event_id IS NOT NULL""",
+            by,
+        )
+        _expect(cur, events, "event ids")
+    if letters := commit.total("dead_letters"):
+        cur.execute(
+            f"""INSERT INTO dead_letters (topic, partition, "offset", reason, key, value)
+                SELECT topic, partition, "offset", reason, key, value
+                FROM staged_dead_letters_{slot}
+                WHERE fence = %s AND task = ANY(%s)""",
+            by,
+        )
+        _expect(cur, letters, "dead letters")
+    if items := commit.total("items"):
+        cur.execute(
+            f"""INSERT INTO items SELECT item, title, attributes::jsonb FROM staged_items_{slot}
+                WHERE fence = %s AND task = ANY(%s)
+                ON CONFLICT (item) DO UPDATE
+                SET title = excluded.title, attributes = excluded.attributes""",
+            by,
+        )
+        _expect(cur, items, "catalogue entries")
+
+
+def _expect(cur: cursor, expected: int, what: str) -> None:
+    if cur.rowcount != expected:
+        raise StagingLost(f"{cur.rowcount} of {expected} {what} were found in staging")
+
+
+def _empty(cur: cursor, slot: int) -> None:
+    cur.execute(
+        f"TRUNCATE staged_rows_{slot}, staged_ratings_{slot}, staged_items_{slot}, "
+        f"staged_dead_letters_{slot}"
+    )
+
+
+def _as_of(cur: cursor, model: int) -> AsOf:
+    cur.execute(
+        """SELECT m.batch, m.rating_sum, m.rating_count, extract(epoch FROM b.at)::float8
+           FROM models m LEFT JOIN micro_batches b ON b.model = m.model AND b.batch = m.batch
+           WHERE m.model = %s""",
+        (model,),
+    )
+    batch, total, count, at = _one(cur)
+    cur.execute(
+        "SELECT topic, partition::text, next_offset FROM offsets WHERE model = %s", (model,)
+    )
+    offsets: dict[str, dict[str, int]] = {}
+    for topic, partition, following in cur.fetchall():
+        offsets.setdefault(topic, {})[partition] = following
+    return AsOf(batch, parse_offsets(offsets), total, count, at)
+
+
+def _one(cur: cursor) -> tuple[Any, ...]:
+    found = cur.fetchone()
+    if found is None:
+        raise RecommenderError("the model has gone from the table models")
+    return found
