@@ -1,0 +1,189 @@
+"""``python -m modeler evaluate``: one JSON object, options that reach the engine, complaints."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from modeler.evaluate import evaluate
+from recommender.datasets import Dataset
+from recommender.errors import InvalidData, InvalidSetting
+from recommender.generate import generate
+from recommender.model_settings import ModelSettings
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ModelSettings.model_fields:
+        monkeypatch.delenv(f"RECOMMENDER_{name.upper()}", raising=False)
+
+
+def write(path: Path, dataset: Dataset, rows: np.ndarray) -> Path:
+    part = dataset.take(rows)
+    lines = zip(part.users.to_pylist(), part.items.to_pylist(), part.ratings.tolist(), strict=True)
+    path.write_text("user,item,rating\n" + "".join(f"{u},{i},{r}\n" for u, i, r in lines))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    dataset = generate(80, 60, 1_200, seed=1)
+    chosen = np.arange(1_200) % 5 != 0
+    train = write(tmp_path / "train.csv", dataset, chosen)
+    test = write(tmp_path / "test.csv", dataset, ~chosen)
+    with test.open("a") as file:
+        file.write("a-stranger,i1,4\nu1,never-seen,2\nboth,new,5\n")
+    return ["--train", str(train), "--test", str(test)]
+
+
+def invoke(arguments: list[str]) -> str:
+    app = typer.Typer()
+    app.command("evaluate")(evaluate)
+    result = CliRunner().invoke(app, arguments)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def figures(arguments: list[str]) -> dict[str, Any]:
+    return json.loads(invoke([*arguments, "--json"]))  # type: ignore[no-any-return]
+
+
+def count_cold(files: list[str]) -> int:
+    train, test = (
+        [line.split(",") for line in Path(path).read_text().splitlines()[1:]]
+        for path in (files[1], files[3])
+    )
+    users, items = {row[0] for row in train}, {row[1] for row in train}
+    return sum(user not in users or item not in items for user, item, _ in test)
+
+
+@pytest.mark.parametrize("method", ["stream", "popularity", "mean", "biases"])
+def test_one_json_object_with_every_promised_figure(files: list[str], method: str) -> None:
+    found = figures([*files, "--method", method])
+
+    promised = (
+        "rmse mae n_test n_cold ndcg_at_10 recall_at_10 map_at_10 hit_rate_at_10 coverage_at_10 "
+        "seconds rmse_warm rmse_cold"
+    )
+    assert set(promised.split()) <= set(found)
+    assert found["method"] == method
+    cold = count_cold(files)
+    assert cold >= 3
+    assert (found["n_train"], found["n_test"], found["n_cold"]) == (960, 243, cold)
+    total = (243 - cold) * found["rmse_warm"] ** 2 + cold * found["rmse_cold"] ** 2
+    assert found["rmse"] == pytest.approx(math.sqrt(total / 243))
+
+
+def test_the_engine_learns(files: list[str]) -> None:
+    assert figures(files)["rmse_warm"] < figures([*files, "--method", "popularity"])["rmse_warm"]
+
+
+def test_settings_reach_the_engine(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_RANK", "5")
+    monkeypatch.setenv("RECOMMENDER_DECAY", "0.25")
+
+    found = figures([*files, "--rank", "3", "--passes", "1", "--micro-batch", "50"])
+
+    assert found["settings"]["rank"] == 3  # an option beats a variable
+    assert found["settings"]["decay"] == 0.25
+    assert found["settings"]["passes"] == 1
+    assert found["micro_batch"] == 50
+
+
+def test_the_scale_is_the_datas_unless_stated(
+    files: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert figures(files)["settings"]["rating_max"] == 5.0
+    assert figures([*files, "--rating-max", "10"])["settings"]["rating_max"] == 10.0
+    monkeypatch.setenv("RECOMMENDER_RATING_MIN", "0")
+    assert figures(files)["settings"]["rating_min"] == 0.0
+
+
+def test_one_pass_does_not_depend_on_the_micro_batch(files: list[str]) -> None:
+    one, other = (
+        figures([*files, "--passes", "1", "--micro-batch", size]) for size in ("7", "1000")
+    )
+
+    assert one["rmse"] == other["rmse"]
+
+
+def test_order_of_time(tmp_path: Path) -> None:
+    rows = ["a,x,5,3", "b,x,1,1", "a,y,2,2", "b,y,4,0"]
+    header = "user,item,rating,timestamp\n"
+    paths = {}
+    for name, lines in (
+        ("file", rows),
+        ("sorted", sorted(rows, key=lambda row: int(row.split(",")[3]))),
+    ):
+        paths[name] = tmp_path / f"{name}.csv"
+        paths[name].write_text(header + "\n".join(lines) + "\n")
+    test = ["--test", str(paths["file"]), "--initial-scale", "0"]
+
+    by_time = figures(["--train", str(paths["file"]), *test, "--order", "time"])
+    already = figures(["--train", str(paths["sorted"]), *test])
+    by_file = figures(["--train", str(paths["file"]), *test])
+
+    assert by_time["prequential_rmse"] == already["prequential_rmse"]
+    assert by_time["prequential_rmse"] != by_file["prequential_rmse"]
+
+
+def test_figures_without_a_base_are_null(tmp_path: Path) -> None:
+    path = tmp_path / "low.csv"
+    path.write_text("user,item,rating\na,x,1\nb,x,2\nb,y,1\n")
+
+    found = figures(["--train", str(path), "--test", str(path)])
+
+    assert found["ndcg_at_10"] is None
+    assert found["rmse_cold"] is None
+
+
+def test_the_share_of_the_scale_that_is_relevant(tmp_path: Path) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("user,item,rating\na,x,0\nb,y,100\n")
+    test.write_text("user,item,rating\na,y,70\nb,x,60\n")
+
+    found = figures(["--train", str(train), "--test", str(test), "--relevant-share", "0.65"])
+
+    assert found["relevant_rating"] == 65.0
+    assert found["n_users_ranked"] == 1
+    assert found["ndcg_at_10"] == 1.0
+
+
+def test_a_table_for_people(files: list[str]) -> None:
+    shown = invoke(files)
+
+    assert "ndcg_at_10" in shown
+    assert "243" in shown
+
+
+def test_a_wrong_option_is_named(files: list[str]) -> None:
+    with pytest.raises(InvalidSetting, match=r"--rank=0: .*greater than or equal to 1"):
+        invoke([*files, "--rank", "0"])
+
+
+def test_a_wrong_variable_is_named(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOMMENDER_DECAY", "much")
+
+    with pytest.raises(InvalidSetting, match="RECOMMENDER_DECAY='much'"):
+        invoke(files)
+
+
+def test_a_missing_file_is_named(files: list[str]) -> None:
+    with pytest.raises(InvalidData, match=r"none\.csv: does not exist"):
+        invoke([*files[:2], "--test", "none.csv"])
+
+
+def test_every_setting_of_the_model_is_an_option() -> None:
+    shown = invoke(["--help"])
+
+    for name in ModelSettings.model_fields:
+        assert f"--{name.replace('_', '-')}" in shown
