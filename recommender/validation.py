@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 _MAX_SHOWN = 80  # characters of a wrong value that are shown back
 _LARGEST_EXACT = 2**53  # larger integers lose digits in JavaScript and many JSON readers
+_LENGTHS = {"too_long": ("most", "max_length"), "too_short": ("least", "min_length")}
 _LARGEST_BITS = 256  # str() of a huge integer is slow, and forbidden beyond 4,300 digits
 
 
@@ -90,12 +91,7 @@ def field_errors(errors: Sequence[Mapping[str, Any]], inside: str = "") -> list[
         In the given order; ``[2].rating`` is the field ``rating`` in the third of a list.
     """
     return [
-        FieldError(
-            _path(error["loc"], inside),
-            None if error["type"] == "missing" else error.get("input"),
-            _allowed(error),
-        )
-        for error in errors
+        FieldError(_path(error["loc"], inside), _value(error), _allowed(error)) for error in errors
     ]
 
 
@@ -109,8 +105,20 @@ def _path(loc: Sequence[str | int], inside: str) -> str:
     return path or "body"
 
 
+def _value(error: Mapping[str, Any]) -> Any:
+    value = error.get("input")
+    if error["type"] == "missing":  # pydantic gives the object that lacks the field
+        return None
+    if error["type"] in _LENGTHS and isinstance(value, list):
+        return f"a list of {len(value)}"
+    return value
+
+
 def _allowed(error: Mapping[str, Any]) -> str:
     kind = error["type"]
+    if kind in _LENGTHS and isinstance(error.get("input"), list):
+        limit, name = _LENGTHS[kind]
+        return f"a list of at {limit} {error['ctx'][name]}"
     if kind == "missing":
         return "a value: the field is required"
     if kind == "extra_forbidden":

@@ -137,8 +137,9 @@ async def _on_validation_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     if found and found[0]["type"] == "json_invalid":
-        at = f"{found[0]['ctx']['error']} at character {found[0]['loc'][-1]}"
-        return wrong_input([FieldError("body", error.body, f"valid JSON ({at})")])
+        return wrong_input(
+            [FieldError("body", error.body, f"valid JSON ({found[0]['ctx']['error']})")]
+        )
     return wrong_input(field_errors([{**one, "loc": _within(one["loc"])} for one in found]))
 
 
