@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,9 +212,14 @@ class Children:
         self._end_leftovers()
         self._guard = guard.Guard()
         self._running: list[Child] = []
+        # A Ctrl-C in the main thread must not come between a start and its being noted.
+        self._starter = ThreadPoolExecutor(max_workers=1)
 
     def start(self, program: Program) -> Child:
         """Start a program; its output goes to ``logs/<name>.log``."""
+        return self._starter.submit(self._start, program).result()
+
+    def _start(self, program: Program) -> Child:
         child = Child(program, self.state / "logs" / f"{program.name}.log", self._guard)
         self._running.append(child)
         self._write_record()
@@ -230,8 +236,13 @@ class Children:
             self._running.remove(child)
             self._write_record()
 
+    def start_no_more(self) -> None:
+        """Await what is being started at this moment, and refuse to start more."""
+        self._starter.shutdown()
+
     def close(self) -> None:
         """End all, the last started first, and let go of the folder."""
+        self.start_no_more()
         for child in reversed(self._running.copy()):
             self.stop(child)
         self._guard.close()

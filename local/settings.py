@@ -26,7 +26,8 @@ class LocalSettings(Settings):
         0.5,
         ge=0,
         le=1,
-        description="Share of the data, the older part, that is learned before serving.",
+        description="Share of the data, the older part, that is learned before serving; what the "
+        "first start of a state folder was given holds.",
     )
     frontend_port: int = Field(8080, ge=1, le=65535, description="Port of the web pages.")
     ingest_port: int = Field(8081, ge=1, le=65535, description="Port of the ingest service.")

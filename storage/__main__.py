@@ -7,9 +7,9 @@ import typer
 
 from recommender.errors import RecommenderError, Unavailable
 from recommender.settings import load
-from storage.log import create_topics
 from storage.schema import migrate
 from storage.settings import KafkaSettings, PostgresSettings
+from storage.topics import create_topics
 
 app = typer.Typer(add_completion=False, help="Prepare the stores.")
 

@@ -1,0 +1,231 @@
+"""The whole product on one machine: the stores, the services, and what each of them is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from local import java as java_runtime
+from local.kafka import Kafka
+from local.ports import HOST, require_free
+from local.postgres import Postgres
+from local.processes import REPOSITORY, Child, Children, Program
+from local.redis_server import RedisServer
+from local.settings import LocalSettings
+from local.store import Store
+from local.supervisor import Supervisor
+from recommender.errors import MissingRequirement
+from storage.schema import migrate
+from storage.settings import KafkaSettings
+from storage.topics import create_topics
+
+# Exit status by which a service says that its settings or the machine must be corrected first.
+CANNOT_START = 2
+# Seconds; imports and compiled kernels on a busy laptop.
+SERVICE_READY_WITHIN = 120.0
+_PROBE_WITHIN = 2.0
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the services are told of the data.
+
+    Parameters
+    ----------
+    description : str
+        For people.
+    rating_min, rating_max : float
+        The scale.
+    ready_after : int
+        Ratings to be learned before the predictor says that it is ready.
+    """
+
+    description: str
+    rating_min: float = 0.5
+    rating_max: float = 5.0
+    ready_after: int = 0
+
+
+class Stack:
+    """Stores and services as child processes.
+
+    Parameters
+    ----------
+    settings : LocalSettings
+    children : Children
+    java : Java
+    jars : Path
+        Where `local.jars.ensure` puts them; they must be there when Kafka is launched.
+    supervisor : Supervisor or None
+        Restarts what dies; None: nothing does.
+    durable : bool
+        Whether the stores sync to the disk.
+    """
+
+    def __init__(
+        self,
+        settings: LocalSettings,
+        children: Children,
+        java: java_runtime.Java,
+        jars: Path,
+        supervisor: Supervisor | None = None,
+        *,
+        durable: bool = True,
+    ) -> None:
+        self._settings = settings
+        self._children = children
+        self._java = java
+        self._jars = jars
+        self._supervisor = supervisor
+        self.postgres = Postgres(children, durable=durable)
+        self.redis = RedisServer(children)
+        self.kafka = Kafka(children, java, jars, durable=durable)
+        self.services: dict[str, Child] = {}
+        self.frontend_url = f"http://{HOST}:{settings.frontend_port}"
+        self.ingest_url = f"http://{HOST}:{settings.ingest_port}"
+        self.predictor_url = f"http://{HOST}:{settings.predictor_port}"
+
+    @property
+    def kafka_settings(self) -> KafkaSettings:
+        """How this process reaches the log."""
+        return KafkaSettings(kafka_bootstrap_servers=self.kafka.bootstrap_servers)
+
+    def check_ports(self) -> None:
+        """Refuse ports that are taken.
+
+        Raises
+        ------
+        MissingRequirement
+            Naming the first and the setting that chooses another.
+        """
+        require_free(self._settings.frontend_port, "RECOMMENDER_FRONTEND_PORT")
+        require_free(self._settings.ingest_port, "RECOMMENDER_INGEST_PORT")
+        require_free(self._settings.predictor_port, "RECOMMENDER_PREDICTOR_PORT")
+
+    def launch_store(self, store: Store) -> None:
+        """Start a store, without waiting for it, and have it restarted when it dies."""
+        store.launch()
+        if self._supervisor is not None:
+            self._supervisor.look_after(store.child, lambda: _relaunch(store))
+
+    def prepare(self) -> None:
+        """Await the stores, and make topics and schema; safe to repeat.
+
+        Raises
+        ------
+        MissingRequirement
+            If a store does not start.
+        Unavailable
+            If one stops answering.
+        """
+        self.redis.await_ready()
+        self.postgres.await_ready()
+        migrate(self.postgres.create_database())
+        self.kafka.await_ready()
+        create_topics(self.kafka_settings)
+
+    def environment(self, content: Content) -> dict[str, str]:
+        """What every service gets; each reads its own part."""
+        settings = self._settings
+        return {
+            "RECOMMENDER_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "RECOMMENDER_POSTGRES_DSN": self.postgres.dsn(),
+            "RECOMMENDER_REDIS_URL": self.redis.url,
+            "RECOMMENDER_FRONTEND_PORT": str(settings.frontend_port),
+            "RECOMMENDER_FRONTEND_STATE": str(self._children.state / "frontend"),
+            "RECOMMENDER_INGEST_PORT": str(settings.ingest_port),
+            "RECOMMENDER_INGEST_URL": self.ingest_url,
+            "RECOMMENDER_PREDICTOR_PORT": str(settings.predictor_port),
+            "RECOMMENDER_PREDICTOR_URL": self.predictor_url,
+            "RECOMMENDER_READY_AFTER": str(content.ready_after),
+            "RECOMMENDER_RATING_MIN": f"{content.rating_min:g}",
+            "RECOMMENDER_RATING_MAX": f"{content.rating_max:g}",
+            "RECOMMENDER_DATA": content.description,
+            "RECOMMENDER_JARS": str(self._jars / "spark"),
+            "RECOMMENDER_SCRATCH": str(self._children.state / "spark"),
+            "RECOMMENDER_MODELER_METRICS_PORT": "0",
+            "JAVA_HOME": str(self._java.home),
+            "PYSPARK_PYTHON": sys.executable,
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+            "PYTHONPATH": os.pathsep.join(
+                [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def launch_service(
+        self,
+        name: str,
+        content: Content,
+        module: str | None = None,
+        arguments: tuple[str, ...] = (),
+        finished: Callable[[], None] | None = None,
+    ) -> None:
+        """Start a service, without waiting for it, and have it restarted when it dies."""
+        program = Program(
+            name=name,
+            command=[sys.executable, "-m", module or name, *arguments],
+            environment=self.environment(content),
+            stop=signal.SIGTERM,
+        )
+
+        def start() -> Child:
+            self.services[name] = self._children.start(program)
+            return self.services[name]
+
+        child = start()
+        if self._supervisor is not None:
+            self._supervisor.look_after(child, start, finished)
+
+    def launch_services(self, content: Content) -> None:
+        """Start modeler, predictor, ingest and frontend, without waiting for them."""
+        self.launch_service("modeler", content, arguments=("stream",))
+        self.launch_service("predictor", content)
+        self.launch_service("ingest", content)
+        self.launch_service("frontend", content)
+
+    def await_service(self, name: str, url: str, probe: str = "ready") -> None:
+        """Return once a service's probe says yes.
+
+        Raises
+        ------
+        MissingRequirement
+            If it does not in time, or says that it cannot start.
+        """
+
+        child = self.services[name]
+        try:
+            child.await_ready(lambda: is_well(url, probe), SERVICE_READY_WITHIN)
+        except MissingRequirement:
+            if child.status == CANNOT_START:
+                raise MissingRequirement(child.log_end(lines=1)) from None
+            raise
+
+    def close(self) -> None:
+        """End the services together, then the stores in turn."""
+        if self._supervisor is not None:
+            self._supervisor.release()
+        self._children.start_no_more()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._children.stop, self.services.values()))
+        self._children.close()
+
+
+def is_well(url: str, probe: str = "ready") -> bool:
+    """Whether a service's health probe, ``ready`` or ``live``, answers 200."""
+    try:
+        return httpx.get(f"{url}/health/{probe}", timeout=_PROBE_WITHIN).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _relaunch(store: Store) -> Child:
+    store.launch()
+    return store.child
