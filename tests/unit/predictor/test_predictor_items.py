@@ -1,0 +1,57 @@
+"""The growing arrays of the item side."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from predictor.items import FIRST_CAPACITY, ItemTable
+from recommender.rows import RowFormat, Rows
+
+FORM = RowFormat(rank=3, ranking_rank=2)
+
+
+def rows(values):
+    made = Rows.empty(len(values), FORM)
+    made.n[:] = values
+    made.bias[:] = values
+    made.factors[:] = np.array(values)[:, None]
+    made.ranking[:] = -np.array(values)[:, None]
+    return made
+
+
+def test_rows_keep_their_items_while_the_arrays_grow():
+    items = ItemTable(FORM)
+    total = 5 * FIRST_CAPACITY + 7
+    for start in range(0, total, 700):
+        part = list(range(start, min(start + 700, total)))
+        items.put([f"i{value}" for value in part], rows(part))
+    assert len(items) == total
+    for value in (0, FIRST_CAPACITY - 1, FIRST_CAPACITY, total - 1):
+        place = items.position(f"i{value}")
+        assert items.ids[place] == f"i{value}"
+        assert items.n[place] == value
+        assert items.factors[place].tolist() == [value] * 3
+        assert items.ranking[place].tolist() == [-value] * 2
+
+
+def test_an_item_keeps_its_position_and_takes_its_last_row():
+    items = ItemTable(FORM)
+    items.add(["x", "y"])
+    items.put(["y", "z", "y"], rows([1, 2, 3]))
+    assert items.ids == ["x", "y", "z"]
+    assert items.n.tolist() == [0, 3, 2]
+
+
+def test_popularity_follows_every_change():
+    items = ItemTable(FORM)
+    items.put(["x"], rows([1]))
+    assert items.popularity.tolist() == [0.5]  # ½ log₂(1 + 1)
+    items.put(["x", "y"], rows([3, 0]))
+    assert items.popularity.tolist() == [1.0, 0.0]
+
+
+def test_reading_copies_nothing():
+    items = ItemTable(FORM)
+    items.put(["x"], rows([1]))
+    assert np.shares_memory(items.factors, items.factors)
+    assert items.factors.flags["C_CONTIGUOUS"]

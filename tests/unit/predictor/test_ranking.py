@@ -1,0 +1,89 @@
+"""Which items are recommended, and in which order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from predictor.ranking import best, recommend
+from predictor.served import Served
+from recommender.settings import ScaleSettings
+from storage.reading import CatalogueEntry
+from tests.fakes.hand_model import served_model
+
+
+def recommended(served, user, n=10, **options):
+    ranked = recommend(served, user, n, **options)
+    return {
+        served.items.ids[place]: score
+        for place, score in zip(ranked.positions.tolist(), ranked.scores.tolist(), strict=True)
+    }, ranked.source
+
+
+def test_without_a_ranking_head_popularity_is_added(served, user):
+    # r̂ + ½ log₂(1 + n): 4.5 + 1, 4.75 + 0.5, 3 + ½ log₂ 3, and μ + b_x = 4 for "d", never rated.
+    # By predicted rating alone "b" would be first.
+    scores, source = recommended(served, user("alice"))
+    assert list(scores) == ["a", "b", "d", "c"]
+    assert scores == pytest.approx({"a": 5.5, "b": 5.25, "d": 4.0, "c": 3.79248}, abs=1e-4)
+    assert source == "model"
+
+
+def test_with_a_ranking_head_its_score_leads(served_with_ranking, user):
+    # V·Q + 0.1 r̂: a 0.25 + 0.45, b 1 + 0.475, c 0.625 + 0.3, d 0 + 0.4
+    scores, source = recommended(served_with_ranking, user("alice"))
+    assert list(scores) == ["b", "c", "a", "d"]
+    assert scores == pytest.approx({"b": 1.475, "c": 0.925, "a": 0.7, "d": 0.4}, abs=1e-6)
+    assert source == "model"
+
+
+def test_the_weight_of_the_predicted_rating_follows_the_scale(user):
+    # On a scale ten times as wide one unit is a tenth of a star: d 0 + 0.01 (μ + b_x),
+    # μ = (14.75 + 27.5) / 5
+    served = served_model(ranking_rank=2, rating_min=5.0, rating_max=50.0)
+    scores, _ = recommended(served, user("alice"))
+    assert scores["d"] == pytest.approx(0.01 * (42.25 / 5 + 0.5))
+
+
+def test_rated_items_are_left_out_unless_asked_for(served, user):
+    alice = user("alice", rated={"a": 5.0, "gone": 1.0})
+    assert list(recommended(served, alice)[0]) == ["b", "d", "c"]
+    assert list(recommended(served, alice, n=1)[0]) == ["b"]
+    assert list(recommended(served, alice, include_rated=True)[0]) == ["a", "b", "d", "c"]
+
+
+def test_who_has_rated_everything_gets_nothing(served, user):
+    alice = user("alice", rated=dict.fromkeys("abcd", 3.0))
+    assert recommended(served, alice)[0] == {}
+
+
+def test_an_unknown_user_gets_the_most_rated(served, user):
+    scores, source = recommended(served, user("nobody"))
+    assert list(scores) == ["a", "c", "b", "d"]  # rated 3, 2, 1 and 0 times
+    assert source == "popular"
+
+
+def test_without_a_model_the_catalogue_is_recommended(user):
+    served = Served(None, ScaleSettings(), "ratings")
+    served.put_catalogue([CatalogueEntry(item, None, {}) for item in "xyz"])
+    nobody = user("nobody", rated={})
+    nobody = type(nobody)(**{**vars(nobody), "factors": np.zeros(0), "ranking": np.zeros(0)})
+    scores, source = recommended(served, nobody, n=2)
+    assert list(scores) == ["x", "y"]
+    assert source == "popular"
+    assert served.model is None
+
+
+@given(
+    scores=arrays(np.float32, st.integers(1, 60), elements=st.sampled_from([0.0, 1.0, 2.5, -3.0])),
+    n=st.integers(1, 70),
+    data=st.data(),
+)
+def test_best_is_a_stable_sort_without_the_excluded(scores, n, data):
+    excluded = data.draw(st.lists(st.integers(0, len(scores) - 1)))
+    left = [place for place in range(len(scores)) if place not in excluded]
+    expected = sorted(left, key=lambda place: -scores[place])[:n]
+    assert best(scores.copy(), n, np.array(excluded, dtype=np.intp)).tolist() == expected
