@@ -1,0 +1,174 @@
+"""The one client of the two services: bounded in time, tried again where that is safe.
+
+What can go wrong comes out as two errors: `InvalidInput` when the service refused what was sent,
+`Unavailable` for everything that later may work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import ValidationError
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from frontend.answers import Accepted, Answer, ItemList, Model, Record
+from recommender.errors import InvalidInput, Unavailable
+
+# A person is looking: better a panel that says "away" after two seconds than one that hangs.
+TIMEOUT = httpx.Timeout(connect=1.0, read=4.0, write=4.0, pool=2.0)
+# /recommend?after= waits in the predictor until the rating is learned; its own limit comes first.
+LEARNING_TIMEOUT = httpx.Timeout(connect=1.0, read=15.0, write=4.0, pool=2.0)
+ATTEMPTS = 3
+GIVE_UP_AFTER = 2.0  # seconds
+# A proxy's, or a service's own, word for "not now".
+NOT_NOW = frozenset({429, 502, 503, 504})
+
+SomeAnswer = TypeVar("SomeAnswer", bound=Answer)
+
+
+class Api:
+    """Ingest and predictor, as far as the pages need them.
+
+    Parameters
+    ----------
+    ingest, predictor : httpx.AsyncClient
+        Each with its `base_url`.
+    """
+
+    def __init__(self, ingest: httpx.AsyncClient, predictor: httpx.AsyncClient) -> None:
+        self._ingest = ingest
+        self._predictor = predictor
+
+    @classmethod
+    def at(cls, ingest_url: str, predictor_url: str) -> Api:
+        """A client of the services at these addresses."""
+        return cls(
+            httpx.AsyncClient(base_url=ingest_url, timeout=TIMEOUT),
+            httpx.AsyncClient(base_url=predictor_url, timeout=TIMEOUT),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._ingest.aclose()
+        await self._predictor.aclose()
+
+    async def rate(
+        self, user: str, item: str, rating: float, *, timestamp: float, event_id: str
+    ) -> Record:
+        """Post a rating; its place in the log.
+
+        The `event_id` makes sending it again harmless, so a lost answer is no reason to fail.
+        """
+        body = {
+            "user": user,
+            "item": item,
+            "rating": rating,
+            "timestamp": timestamp,
+            "event_id": event_id,
+        }
+        answer = await self._ask(
+            "ingest", lambda: self._ingest.post("/ratings", json=body), Accepted
+        )
+        if len(answer.records) != 1:
+            raise Unavailable("ingest", f"answered {len(answer.records)} records for one rating")
+        return answer.records[0]
+
+    async def recommend(self, user: str, n: int, after: Record | None = None) -> ItemList:
+        """The best items for a user; with `after`, once that record is learned (bounded wait)."""
+        query: dict[str, str | int] = {"user": user, "n": n}
+        if after is not None:
+            query["after"] = str(after)
+        timeout = TIMEOUT if after is None else LEARNING_TIMEOUT
+        return await self._get("/recommend", query, ItemList, timeout)
+
+    async def predict(self, user: str, items: list[str]) -> ItemList:
+        """The ratings that the model expects from this user; score = expected rating."""
+        return await self._get("/predict", {"user": user, "item": items}, ItemList)
+
+    async def search(self, text: str, n: int) -> ItemList:
+        """Items with a title like `text`; the most rated ones where it is empty."""
+        return await self._get("/items/search", {"q": text, "n": n}, ItemList)
+
+    async def ratings(self, user: str) -> ItemList:
+        """What a user has rated; score = the rating."""
+        return await self._get(f"/users/{quote(user, safe='')}/ratings", {}, ItemList)
+
+    async def model(self) -> Model:
+        """The serving model with its measurements."""
+        return await self._get("/model", {}, Model)
+
+    async def _get(
+        self,
+        path: str,
+        query: dict[str, Any],
+        kind: type[SomeAnswer],
+        timeout: httpx.Timeout = TIMEOUT,
+    ) -> SomeAnswer:
+        return await self._ask(
+            "predictor",
+            lambda: self._predictor.get(path, params=query, timeout=timeout),
+            kind,
+        )
+
+    async def _ask(
+        self,
+        service: str,
+        send: Callable[[], Awaitable[httpx.Response]],
+        kind: type[SomeAnswer],
+    ) -> SomeAnswer:
+        async def once() -> httpx.Response:
+            try:
+                response = await send()
+            except httpx.TransportError as error:
+                raise Unavailable(service, "no answer") from error
+            if response.status_code in NOT_NOW:
+                raise Unavailable(service, _detail(response))
+            return response
+
+        again = AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable),
+            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(GIVE_UP_AFTER),
+            wait=wait_random_exponential(multiplier=0.05, max=0.4),
+            reraise=True,
+        )
+        response: httpx.Response = await again(once)
+        if 400 <= response.status_code < 500:
+            raise _refusal(response)
+        if not response.is_success:
+            raise Unavailable(service, _detail(response))
+        try:
+            return kind.model_validate_json(response.content)
+        except ValidationError as error:
+            raise Unavailable(service, "answered in a shape that this page cannot read") from error
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    """The body of an `application/problem+json`, or nothing."""
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _detail(response: httpx.Response) -> str:
+    detail = _problem(response).get("detail")
+    return detail if isinstance(detail, str) else f"answered {response.status_code}"
+
+
+def _refusal(response: httpx.Response) -> InvalidInput:
+    """The first wrong field that the service named."""
+    errors = _problem(response).get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else {}
+    if isinstance(first, dict) and "field" in first:
+        return InvalidInput(str(first["field"]), first.get("value"), str(first.get("allowed", "")))
+    return InvalidInput("request", str(response.request.url.path), _detail(response))

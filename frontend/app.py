@@ -1,0 +1,92 @@
+"""Where the frontend is put together: client, feed, pages, and the service around them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from nicegui import app as nicegui_app
+from nicegui import ui
+
+from frontend import frame
+from frontend.api import Api
+from frontend.feed import ModelFeed
+from frontend.pages import Page, for_you
+from frontend.secret import storage_secret
+from frontend.settings import FrontendSettings
+from frontend.visit import Visit
+from frontend.visitor import Visitor
+from service.app import create_app
+
+PAGES: tuple[Page, ...] = (for_you.PAGE,)
+TITLE = "Recommender"
+# What arrives this fast is in the first picture; the rest follows over the socket.
+FIRST_PICTURE = 0.15  # seconds
+
+
+def create_root(
+    api: Api, feed: ModelFeed, scale: tuple[float, float], pages: Sequence[Page] = PAGES
+) -> Callable[[], object]:
+    """The function that draws everything for one visitor who opens a page."""
+
+    async def root() -> None:
+        visit = Visit(api, feed, Visitor(nicegui_app.storage.user))
+        loading: list[asyncio.Task[None]] = []
+
+        def builder(page: Page) -> Callable[[], None]:
+            def build() -> None:
+                ui.page_title(f"{page.title} · {TITLE}")
+                loading.extend(page.build(visit, scale))
+
+            return build
+
+        frame.add_head()
+        frame.header(visit, pages)
+        with ui.element("main").classes("content") as content:
+            content.props["id"] = "content"
+            ui.sub_pages({page.path: builder(page) for page in pages})
+        frame.footer(visit)
+        feed.changed.connect(content, visit.on_feed)
+        feed.watch()
+        if loading:
+            await asyncio.wait(loading, timeout=FIRST_PICTURE)
+            loading.clear()
+
+    return root
+
+
+def build(settings: FrontendSettings) -> FastAPI:
+    """The whole service: the pages, and health and metrics as every service has them."""
+    # These would log what is personal: queries with ids of people, and the visitors' addresses.
+    for name in ("httpx", "uvicorn.error"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    api = Api.at(str(settings.ingest_url), str(settings.predictor_url))
+    feed = ModelFeed(api, settings.frontend_refresh_seconds)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await feed.stop()
+        await api.close()
+
+    service = create_app(TITLE, settings, lifespan=lifespan)
+    secret = settings.frontend_storage_secret
+    nicegui_app.storage.path = settings.frontend_state
+    ui.run_with(
+        service,
+        root=create_root(api, feed, (settings.rating_min, settings.rating_max)),
+        title=TITLE,
+        favicon=frame.STATIC / "icon.svg",
+        dark=None,
+        language="en-US",
+        tailwind=False,  # the style sheet is our own: nothing to compile in the browser
+        storage_secret=(
+            secret.get_secret_value() if secret else storage_secret(settings.frontend_state)
+        ),
+        show_welcome_message=False,
+        reconnect_timeout=10.0,
+    )
+    return service

@@ -1,0 +1,1 @@
+"""Elements that NiceGUI does not bring: stars in halves, and a list whose entries move."""

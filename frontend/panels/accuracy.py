@@ -1,0 +1,125 @@
+"""How well the model predicts while it learns: prequential RMSE over the stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from frontend.panels.panel import Panel
+from frontend.series import Point, line
+from frontend.visit import Visit
+
+_MEASURED, _SMOOTHED = "#8a93a6", "#7c5cff"
+
+
+class AccuracyPanel:
+    """The panel with the chart; updated in place and of bounded length."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._points: list[Point] | None = None
+        self.panel = Panel("accuracy", "How well it predicts", "Reading the measurements …")
+        with self.panel.body.classes("chart-box"):
+            # svg: its texts and lines take their colours from the page's theme
+            self.chart = ui.echart(_options(), renderer="svg").classes("chart").mark("chart")
+            self.chart.props["role"] = "img"
+            self._empty = ui.label("The line begins with the first ratings of the stream.")
+            self._empty.classes("chart-empty")
+        visit.feed.changed.connect(self.panel, self.show)
+        self.show()
+
+    def show(self) -> None:
+        """Show the latest reading."""
+        feed = self._visit.feed
+        if feed.model is None:
+            if feed.problem is not None:
+                self.panel.say("The predictor is away; the chart goes on when it is back.", "away")
+            return
+        points = line(feed.model.series)
+        if feed.problem is not None:
+            self.panel.say("The predictor is away; the chart goes on when it is back.", "away")
+        elif points:
+            last = points[-1]
+            self.panel.say(
+                f"RMSE {last.smoothed:.3f} stars after {last.total_ratings:,} ratings, "
+                "each tested before it is learned"
+            )
+        else:
+            self.panel.say("No rating has been tested yet.")
+        if points == self._points:
+            return
+        self._points = points
+        self._empty.set_visibility(not points)
+        self._draw(points)
+
+    def _draw(self, points: list[Point]) -> None:
+        measured, smoothed = self.chart.options["series"]
+        measured["data"] = [[p.total_ratings, round(p.rmse, 4)] for p in points]
+        smoothed["data"] = [[p.total_ratings, round(p.smoothed, 4)] for p in points]
+        if points:
+            self.chart.props["aria-label"] = (
+                f"Line chart: prequential RMSE from {points[0].smoothed:.3f} stars after "
+                f"{points[0].total_ratings:,} ratings to {points[-1].smoothed:.3f} stars after "
+                f"{points[-1].total_ratings:,} ratings"
+            )
+        self.chart.update()
+
+
+def _options() -> dict[str, Any]:
+    axis = {"axisLine": {"show": False}, "axisTick": {"show": False}}
+    return {
+        "animation": False,  # a line that morphs at each reading shows errors that never were
+        "grid": {"left": 46, "right": 16, "top": 34, "bottom": 40},
+        "legend": {"top": 0, "right": 8, "itemWidth": 16, "itemHeight": 8, "icon": "roundRect"},
+        "tooltip": {
+            "trigger": "axis",
+            "axisPointer": {"type": "line"},
+            ":valueFormatter": "value => value.toFixed(3) + ' stars'",
+            ":position": "(point, params, dom, rect, size) => "
+            "[Math.min(point[0] + 12, size.viewSize[0] - size.contentSize[0]), 8]",
+        },
+        "xAxis": {
+            "type": "value",
+            "name": "ratings learned",
+            "nameLocation": "middle",
+            "nameGap": 26,
+            "min": "dataMin",
+            "max": "dataMax",
+            "splitLine": {"show": False},
+            "axisLabel": {
+                "hideOverlap": True,
+                ":formatter": "value => value >= 1e6 ? (value / 1e6).toFixed(1) + ' M'"
+                " : value >= 1e3 ? Math.round(value / 1e3) + ' k' : Math.round(value)",
+            },
+            **axis,
+        },
+        "yAxis": {
+            "type": "value",
+            "name": "RMSE (stars)",
+            "nameTextStyle": {"align": "left", "padding": [0, 0, 0, -40]},
+            "scale": True,
+            "splitNumber": 4,
+            "splitLine": {"lineStyle": {"color": "rgba(128, 128, 145, 0.22)"}},
+            "axisLabel": {":formatter": "value => value.toFixed(2)"},
+            **axis,
+        },
+        "series": [
+            {
+                "name": "micro-batch",
+                "type": "line",
+                "showSymbol": False,
+                "data": [],
+                "color": _MEASURED,
+                "lineStyle": {"width": 1, "opacity": 0.55},
+            },
+            {
+                "name": "smoothed",
+                "type": "line",
+                "showSymbol": False,
+                "data": [],
+                "color": _SMOOTHED,
+                "lineStyle": {"width": 2.5},
+            },
+        ],
+    }

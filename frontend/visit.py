@@ -1,0 +1,315 @@
+"""One open page of one visitor: what has been rated, what is recommended, what is under way.
+
+Holds state and does the talking; the panels only show it and call it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from nicegui import background_tasks
+
+from frontend.answers import AsOf, ItemList, Record
+from frontend.api import Api
+from frontend.feed import ModelFeed
+from frontend.signal import Signal
+from frontend.visitor import Visitor
+from frontend.waiting import Waiting
+from recommender.clock import SYSTEM_CLOCK, Clock
+from recommender.errors import InvalidInput, RecommenderError, Unavailable
+
+RECOMMENDATIONS = 10
+# A rating in the log that is not learned for so long belongs to a log that is no more.
+FORGET_AFTER = 600.0  # seconds
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A rating of this visitor, as far as this page knows."""
+
+    title: str | None
+    rating: float
+
+
+@dataclass
+class Recommended:
+    """The list that is shown, and how fresh it is.
+
+    Attributes
+    ----------
+    list : ItemList or None
+        None until the first answer.
+    expected : dict
+        Item → rating that the model expects; filled in after the list.
+    problem : str or None
+        Why there is no newer list.
+    loading : bool
+        Whether a newer list is on its way.
+    learned : tuple of (str or None, str, float), optional
+        Title, item and the seconds from the click to the list that knows of it.
+    awaited : Record or None
+        A rating in the log that the model has not learned yet.
+    """
+
+    list: ItemList | None = None
+    expected: dict[str, float] = field(default_factory=dict)
+    problem: str | None = None
+    loading: bool = True
+    learned: tuple[str | None, str, float] | None = None
+    awaited: Record | None = None
+
+
+class Visit:
+    """The state behind one open page.
+
+    Parameters
+    ----------
+    api, feed
+        Shared by all pages.
+    visitor : Visitor
+        Who looks.
+    clock : Clock
+        Of the ratings' timestamps.
+    """
+
+    def __init__(
+        self, api: Api, feed: ModelFeed, visitor: Visitor, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self.api = api
+        self.feed = feed
+        self.visitor = visitor
+        self.clock = clock
+        self.ratings: dict[str, Rated] = {}  # latest first
+        self.ratings_problem: str | None = None
+        self.ratings_loaded = False
+        self._forget_old()
+        self.recommended = Recommended(awaited=self._last_record())
+        self.ingest_problem: str | None = None
+        self.changed_user: Signal[[]] = Signal()
+        self.changed_ratings: Signal[[]] = Signal()
+        self.changed_recommended: Signal[[]] = Signal()
+        self.refused: Signal[[str, str]] = Signal()  # item, why
+        self._user = visitor.user
+        self._refreshing: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
+
+    @property
+    def unsent(self) -> list[Waiting]:
+        """Ratings that are not in the log yet, oldest first."""
+        return [given for given in self.visitor.waiting if given.record is None]
+
+    def _last_record(self) -> Record | None:
+        mine = [w.record for w in self._mine() if w.record is not None]
+        return mine[-1] if mine else None
+
+    def _mine(self) -> list[Waiting]:
+        return [w for w in self.visitor.waiting if w.user == self.visitor.user]
+
+    def _forget_old(self) -> None:
+        oldest = self.clock.now() - FORGET_AFTER
+        self.visitor.waiting = [
+            w for w in self.visitor.waiting if w.record is None or w.timestamp > oldest
+        ]
+
+    # Who -----------------------------------------------------------------------------------
+
+    def become_new(self) -> None:
+        """Start over as a new person."""
+        self.visitor.become_new()
+        self._start_over()
+
+    def become(self, user: str) -> None:
+        """Look and rate as an existing user.
+
+        Raises
+        ------
+        InvalidInput
+            If it cannot be the id of a user.
+        """
+        user = user.strip()
+        if not user or len(user) > 200 or not user.isprintable():
+            raise InvalidInput("user", user, "1 to 200 printable characters")
+        self.visitor.become(user)
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._user = self.visitor.user
+        self.ratings = {}
+        self.ratings_loaded = False
+        self.ratings_problem = None
+        self.recommended = Recommended(awaited=self._last_record())
+        self.ingest_problem = None
+        self.changed_user.emit()
+        self.changed_ratings.emit()
+        self.changed_recommended.emit()
+        self.start()
+
+    # Loading -------------------------------------------------------------------------------
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Load what the page shows; the tasks, for whoever wants to wait a moment."""
+        self.feed.watch()
+        return [_later(self.load_ratings(), "ratings"), self.refresh()]
+
+    def on_feed(self) -> None:
+        """Take up what had to wait: called after every reading of the model."""
+        if self._user != self.visitor.user:  # changed in another tab of the same browser
+            self._start_over()
+            return
+        if self.unsent and not self._sending.locked():
+            _later(self.send(), "send")
+        if self.feed.problem is not None:
+            return
+        if self.ratings_problem is not None:
+            _later(self.load_ratings(), "ratings")
+        state = self.recommended
+        idle = self._refreshing is None or self._refreshing.done()
+        learned = (
+            state.awaited is not None
+            and self.feed.model is not None
+            and self.feed.model.as_of.covers(state.awaited)
+        )
+        if idle and (state.problem is not None or learned):
+            self.refresh()
+
+    async def load_ratings(self) -> None:
+        """Read what the visitor has rated; what was rated here meanwhile stays on top."""
+        user = self.visitor.user
+        try:
+            answer = await self.api.ratings(user)
+        except RecommenderError as error:
+            if user == self.visitor.user:
+                self.ratings_problem = str(error)
+                self.changed_ratings.emit()
+            return
+        if user != self.visitor.user:
+            return
+        known = {entry.item: Rated(entry.title, entry.score) for entry in answer.items}
+        waiting = {w.item: Rated(w.title, w.rating) for w in reversed(self._mine())}
+        self.ratings = {**self.ratings, **waiting, **{**known, **waiting, **self.ratings}}
+        self.ratings_loaded = True
+        self.ratings_problem = None
+        self.changed_ratings.emit()
+
+    def refresh(self, rated: _Given | None = None) -> asyncio.Task[None]:
+        """Fetch the recommendations anew; an older request still under way is dropped."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        self._refreshing = _later(self._refresh(rated), "recommendations")
+        return self._refreshing
+
+    async def _refresh(self, rated: _Given | None) -> None:
+        user, state = self.visitor.user, self.recommended
+        after = rated.record if rated else state.awaited
+        state.loading = True
+        state.awaited = after
+        self.changed_recommended.emit()
+        try:
+            state.list = await self.api.recommend(user, RECOMMENDATIONS, after)
+            state.problem = None
+            self._forget_learned(state.list.as_of)
+            if after is None or state.list.as_of.covers(after):
+                state.awaited = None
+                if rated is not None:
+                    seconds = asyncio.get_running_loop().time() - rated.clicked
+                    state.learned = (rated.title, rated.item, seconds)
+        except RecommenderError as error:
+            state.problem = str(error)
+        finally:
+            state.loading = False
+        if state is not self.recommended:
+            return
+        self.changed_recommended.emit()
+        if state.list is None or state.problem is not None:
+            return
+        try:
+            answer = await self.api.predict(user, [entry.item for entry in state.list.items])
+        except RecommenderError:
+            return  # an ornament of the list; the list itself has been shown
+        state.expected = {entry.item: entry.score for entry in answer.items}
+        if state is self.recommended:
+            self.changed_recommended.emit()
+
+    def _forget_learned(self, as_of: AsOf) -> None:
+        waiting = self.visitor.waiting
+        left = [w for w in waiting if w.record is None or not as_of.covers(w.record)]
+        if len(left) < len(waiting):
+            self.visitor.waiting = left
+
+    # Rating --------------------------------------------------------------------------------
+
+    def rate(self, item: str, title: str | None, rating: float) -> asyncio.Task[None]:
+        """Give a rating: shown at once, sent, learned, and then the list follows."""
+        clicked = asyncio.get_running_loop().time()
+        given = Waiting(
+            user=self.visitor.user,
+            item=item,
+            title=title,
+            rating=rating,
+            timestamp=self.clock.now(),
+            event_id=str(uuid.uuid4()),
+        )
+        self.ratings = {
+            item: Rated(title, rating),
+            **{i: r for i, r in self.ratings.items() if i != item},
+        }
+        self.visitor.waiting = [*self.visitor.waiting, given]
+        self.changed_ratings.emit()
+        return _later(self.send(clicked), "send")
+
+    async def send(self, clicked: float | None = None) -> None:
+        """Send the ratings that wait, oldest first, and refresh the list when one has gone."""
+        clicked = asyncio.get_running_loop().time() if clicked is None else clicked
+        last: _Given | None = None
+        async with self._sending:
+            while unsent := self.unsent:
+                first = unsent[0]
+                try:
+                    record = await self.api.rate(
+                        first.user,
+                        first.item,
+                        first.rating,
+                        timestamp=first.timestamp,
+                        event_id=first.event_id,
+                    )
+                    last = _Given(first.user, record, first.item, first.title, clicked)
+                    self.ingest_problem = None
+                    sent = [first._replace(partition=record.partition, offset=record.offset)]
+                except Unavailable as error:
+                    self.ingest_problem = str(error)
+                    break
+                except InvalidInput as error:
+                    self.ratings.pop(first.item, None)
+                    self.ratings_loaded = False  # an earlier rating of it may hold: ask again
+                    self.refused.emit(first.item, str(error))
+                    sent = []
+                waiting = self.visitor.waiting
+                if first in waiting:  # or the visitor has become somebody else meanwhile
+                    place = waiting.index(first)
+                    self.visitor.waiting = [*waiting[:place], *sent, *waiting[place + 1 :]]
+        self.changed_ratings.emit()
+        if not self.ratings_loaded:
+            _later(self.load_ratings(), "ratings")
+        if last is not None and last.user == self.visitor.user:
+            self.refresh(last)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A rating that has reached the log."""
+
+    user: str
+    record: Record
+    item: str
+    title: str | None
+    clicked: float  # seconds of the event loop's clock
+
+
+def _later(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    task = background_tasks.create(work, name=name)
+    assert isinstance(task, asyncio.Task)
+    return task

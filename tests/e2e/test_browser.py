@@ -1,0 +1,245 @@
+"""The pages in a real browser: the frontend's own process, against services that behave."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.browser import browsing, executable
+from tests.fakes.services import World, ingest, listening, predictor
+
+pytestmark = pytest.mark.skipif(
+    executable() is None, reason="no browser is installed (apt-get install chromium)"
+)
+SECOND = 1000.0  # playwright counts in milliseconds
+
+
+@dataclass
+class Stage:
+    """A frontend process, its services, and what the browser complained of."""
+
+    url: str
+    world: World
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, browser: Browser, **context: object) -> Page:
+        """A page of a fresh visitor; everything that goes wrong in it is noted."""
+        page = browser.new_context(**context).new_page()  # type: ignore[arg-type]
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(f"console: {message.text}")
+                if message.type in {"error", "warning"}
+                else None
+            ),
+        )
+        page.on("request", self._foreign)
+        page.set_default_timeout(20 * SECOND)
+        page.goto(self.url)
+        return page
+
+    def _foreign(self, request: object) -> None:
+        url = str(getattr(request, "url", ""))
+        if not url.startswith((self.url, self.url.replace("http", "ws"), "data:", "blob:")):
+            self.complaints.append(f"foreign request: {url}")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    world = World(learning_seconds=0.15)
+    world.stream(30)
+    with listening(ingest(world)) as ingest_url, listening(predictor(world)) as predictor_url:
+        port = free_port()
+        log = (tmp_path / "frontend.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "frontend"],
+            env={
+                **os.environ,
+                "RECOMMENDER_FRONTEND_PORT": str(port),
+                "RECOMMENDER_FRONTEND_STATE": str(tmp_path / "state"),
+                "RECOMMENDER_FRONTEND_REFRESH_SECONDS": "0.5",
+                "RECOMMENDER_INGEST_URL": ingest_url,
+                "RECOMMENDER_PREDICTOR_URL": predictor_url,
+            },
+            stderr=log,
+        )
+        stage = Stage(f"http://127.0.0.1:{port}", world)
+        try:
+            wait_until_ready(stage.url, process)
+            yield stage
+            assert stage.complaints == []
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+            log.close()
+    logged = (tmp_path / "frontend.log").read_text()
+    assert '"level":"error"' not in logged
+    assert "visitor-" not in logged  # ids are personal data
+    assert process.returncode == 0
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the frontend has ended; see its log"
+        try:
+            if httpx.get(f"{url}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise TimeoutError("the frontend was not ready within 30 s")
+
+
+def names(page: Page) -> list[str]:
+    return page.locator(".panel-recommended .film-name").all_inner_texts()
+
+
+def rate(page: Page, label: str, stars: float, panel: str = "search") -> None:
+    """Click where that many stars end, a little to the left."""
+    slider = page.locator(f".panel-{panel}").get_by_role("slider", name=label, exact=True)
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box is not None
+    slider.click(position={"x": box["width"] * stars / 5 - 4, "y": box["height"] / 2})
+
+
+def test_rating_changes_the_list_within_a_second(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    expect(page.locator(".panel-recommended .film-name").first).to_have_text("Toy Story")
+    start = time.monotonic()
+    rate(page, "Rate The Matrix (1999)", 5)
+    expect(page.locator(".panel-recommended .film-name").first).to_have_text("Alien")
+    seconds = time.monotonic() - start
+    assert seconds < 1, (
+        f"took {seconds:.2f} s, of which the fake learns {stage.world.learning_seconds}"
+    )
+    expect(page.locator(".panel-recommended .panel-status")).to_contain_text(
+        re.compile(r"Learned The Matrix 0\.\d s after your click")
+    )
+    expect(page.locator(".panel-ratings .film-name")).to_have_text(["The Matrix"])
+    expect(page.locator(".panel-recommended .badge-new").first).to_be_visible()
+    assert stage.world.log[0]["rating"] == 5.0
+
+
+def test_half_stars_by_mouse_and_by_keyboard(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    rate(page, "Rate Heat (1995)", 3.5)
+    expect(page.locator(".panel-ratings .film-name")).to_have_text(["Heat"])
+    slider = page.locator(".panel-search").get_by_role("slider", name="Rate Toy Story (1995)")
+    slider.focus()
+    for key in ("4", "ArrowRight", "ArrowRight", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator(".panel-ratings .film-name")).to_have_text(["Toy Story", "Heat"])
+    expect(slider).to_have_attribute("aria-valuetext", "4.5 of 5 stars")
+    page.wait_for_timeout(1 * SECOND)  # longer than the keyboard's pause: nothing more may come
+    assert [(e["item"], e["rating"]) for e in stage.world.log] == [("2", 3.5), ("1", 4.5)]
+
+
+def test_a_visitor_survives_a_reload(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    rate(page, "Rate Heat (1995)", 4)
+    who = page.locator(".identity-who")
+    expect(who).to_contain_text("1 film rated")
+    before = who.inner_text()
+    page.reload()
+    expect(who).to_have_text(before)
+    expect(page.locator(".panel-ratings .film-name")).to_have_text(["Heat"])
+
+
+def test_titles_are_no_markup(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    page.get_by_label("Search films by title").fill("script")
+    expect(page.locator(".panel-search .film-name")).to_have_count(1)
+    expect(page.locator(".panel-search .film-name")).to_contain_text(
+        "<script>window.hacked=1</script>"
+    )
+    page.reload()
+    stage.world.films = {"16": stage.world.films["16"], **stage.world.films}
+    page.reload()  # now in the first HTML, too
+    expect(page.locator(".panel-search .film-name").first).to_contain_text("<script>")
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_chart_moves_while_the_stream_goes_on(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    status = page.locator(".panel-accuracy .panel-status")
+    expect(status).to_contain_text("after 30,000 ratings")
+    lines = page.locator(".panel-accuracy svg path[stroke-width='2.5']")
+    expect(lines).to_have_count(1)
+    before = lines.get_attribute("d")
+    stage.world.stream(40)
+    expect(status).to_contain_text("after 70,000 ratings")
+    expect(lines).not_to_have_attribute("d", before or "")
+    expect(
+        page.get_by_role("img", name=re.compile("prequential RMSE from .* 70,000"))
+    ).to_be_visible()
+
+
+def test_services_go_and_come_back(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    expect(page.locator(".panel-recommended .film-name")).to_have_count(10)
+    heights = "[...document.querySelectorAll('.panel')].map(p => p.getBoundingClientRect().height)"
+    before = page.evaluate(heights)
+    stage.world.predictor_away = stage.world.ingest_away = True
+    expect(page.locator(".pulse")).to_have_text("predictor away")
+    rate(page, "Rate Heat (1995)", 4)
+    expect(page.locator(".panel-search .panel-status")).to_contain_text("1 rating kept here")
+    assert page.evaluate(heights) == before  # nothing jumps
+    stage.world.predictor_away = stage.world.ingest_away = False
+    expect(page.locator(".panel-recommended .panel-status")).to_contain_text("Learned Heat")
+    expect(page.locator(".pulse")).not_to_have_text("predictor away")
+    assert [(e["item"], e["rating"]) for e in stage.world.log] == [("2", 4.0)]
+
+
+def test_opened_while_the_predictor_is_away(browser: Browser, stage: Stage) -> None:
+    stage.world.predictor_away = True
+    page = stage.open(browser)
+    expect(page.locator(".panel-message").first).to_contain_text("predictor is not available")
+    stage.world.predictor_away = False
+    expect(page.locator(".panel-recommended .film-name")).to_have_count(10)
+    expect(page.locator(".panel-search .film-name")).not_to_have_count(0)
+    expect(page.locator(".panel-ratings .panel-message")).to_contain_text("Nothing yet")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280, 1920])
+def test_nothing_is_wider_than_the_screen(browser: Browser, stage: Stage, width: int) -> None:
+    page = stage.open(browser, viewport={"width": width, "height": 800})
+    expect(page.locator(".panel-recommended .film-name")).to_have_count(10)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_dark_as_the_machine_and_by_choice(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser, color_scheme="dark")
+    body = page.locator("body")
+    expect(body).to_have_class(re.compile("body--dark"))
+    light = page.get_by_role("button", name=re.compile("Light:"))
+    light.click()  # dark, chosen
+    light.click()  # light
+    expect(body).to_have_class(re.compile("body--light"))
+    page.reload()
+    expect(body).to_have_class(re.compile("body--light"))

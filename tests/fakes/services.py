@@ -1,0 +1,222 @@
+"""A small ingest and predictor that behave: for tests of what speaks HTTP to them.
+
+No engine: a film's score is its popularity plus what the user's learned ratings say about its
+genre. Ratings are learned `learning_seconds` after they reach the log, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import JSONResponse
+
+EVIL = "<script>window.hacked=1</script><img src=x onerror='window.hacked=2'> `${1}` (1999)"
+
+FILMS: dict[str, tuple[str, str]] = {
+    "1": ("Toy Story (1995)", "animation"),
+    "2": ("Heat (1995)", "crime"),
+    "3": ("Matrix, The (1999)", "science"),
+    "4": ("Finding Nemo (2003)", "animation"),
+    "5": ("Godfather, The (1972)", "crime"),
+    "6": ("Alien (1979)", "science"),
+    "7": ("Monsters, Inc. (2001)", "animation"),
+    "8": ("Fargo (1996)", "crime"),
+    "9": ("Blade Runner (1982)", "science"),
+    "10": ("Up (2009)", "animation"),
+    "11": ("Goodfellas (1990)", "crime"),
+    "12": ("Arrival (2016)", "science"),
+    "13": ("Shrek (2001)", "animation"),
+    "14": ("Chinatown (1974)", "crime"),
+    "15": ("Solaris (1972)", "science"),
+    "16": (EVIL, "animation"),
+}
+
+
+@dataclass
+class World:
+    """What both services know; tests turn its knobs."""
+
+    films: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(FILMS))
+    learning_seconds: float = 0.02
+    ingest_away: bool = False
+    predictor_away: bool = False
+    data: str = "the fake's sixteen films"
+    log: list[dict[str, Any]] = field(default_factory=list)
+    learned: int = 0  # next offset
+    series: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    refuse_item: str | None = None
+
+    def ratings(self, user: str) -> dict[str, float]:
+        """What the model has learned of a user, latest first; a repeated event counts once."""
+        out: dict[str, float] = {}
+        for entry in self.log[: self.learned]:
+            if entry["user"] == user:
+                out.pop(entry["item"], None)
+                out[entry["item"]] = entry["rating"]
+        return dict(reversed(out.items()))
+
+    def score(self, user: str, item: str) -> float:
+        """Expected rating: 3 + popularity + the user's mean opinion of the genre."""
+        genre = self.films[item][1]
+        likes = [r - 3 for i, r in self.ratings(user).items() if self.films[i][1] == genre]
+        popularity = 0.6 - 0.03 * list(self.films).index(item)
+        return min(5.0, max(0.5, 3 + popularity + (sum(likes) / len(likes) if likes else 0.0)))
+
+    def stream(self, batches: int, ratings: int = 1000) -> None:
+        """Let micro-batches be learned, each with a somewhat smaller error."""
+        for _ in range(batches):
+            n = len(self.series)
+            self.series.append(
+                {
+                    "batch": n + 1,
+                    "at": datetime.now(UTC).isoformat(),
+                    "ratings": ratings,
+                    "total_ratings": ratings + (self.series[-1]["total_ratings"] if n else 0),
+                    "rmse": 0.85 + 0.3 / (1 + n / 20) + 0.02 * (-1) ** n,
+                    "mae": 0.7,
+                }
+            )
+
+
+def _as_of(world: World) -> dict[str, Any]:
+    return {
+        "batch": world.learned,
+        "offsets": {"0": world.learned},
+        "at": datetime.now(UTC).isoformat(),
+    }
+
+
+def _away(service: str) -> JSONResponse:
+    return JSONResponse(
+        {"type": "about:blank", "title": "x", "status": 503, "detail": f"{service} rests"},
+        status_code=503,
+        headers={"Retry-After": "1"},
+        media_type="application/problem+json",
+    )
+
+
+def ingest(world: World) -> FastAPI:
+    """The ingest service of this world."""
+    app = FastAPI()
+
+    async def learn(upto: int) -> None:
+        await asyncio.sleep(world.learning_seconds)
+        world.learned = max(world.learned, upto)
+
+    app.state.tasks = set()
+
+    @app.post("/ratings", status_code=202)
+    async def ratings(request: Request) -> Any:
+        if world.ingest_away:
+            return _away("ingest")
+        body = await request.json()
+        if body["item"] == world.refuse_item:
+            error = {"field": "item", "value": body["item"], "allowed": "another one"}
+            content = {"title": "x", "status": 422, "detail": "no", "errors": [error]}
+            return JSONResponse(content, status_code=422)
+        if any(entry["event_id"] == body["event_id"] for entry in world.log):
+            raise AssertionError("the fake's tests send each event once")
+        world.log.append(body)
+        task = asyncio.create_task(learn(len(world.log)))
+        app.state.tasks.add(task)
+        task.add_done_callback(app.state.tasks.discard)
+        record = {"topic": "ratings", "partition": 0, "offset": len(world.log) - 1}
+        return {"accepted": 1, "records": [record]}
+
+    return app
+
+
+def predictor(world: World) -> FastAPI:
+    """The predictor of this world."""
+    app = FastAPI()
+
+    @app.middleware("http")
+    async def rest(request: Request, call_next: Any) -> Any:
+        world.requests.append(request.url.path)
+        return _away("predictor") if world.predictor_away else await call_next(request)
+
+    def listed(pairs: list[tuple[str, float]], source: str = "model") -> dict[str, Any]:
+        items = [
+            {"item": i, "score": s, "title": world.films.get(i, (None,))[0], "source": source}
+            for i, s in pairs
+        ]
+        return {"model": 1, "as_of": _as_of(world), "source": source, "items": items}
+
+    @app.get("/recommend")
+    async def recommend(user: str, n: int = 10, after: str | None = None) -> Any:
+        deadline = time.monotonic() + 2
+        while after and world.learned <= int(after.split(":")[1]) and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+        rated = world.ratings(user)
+        scores = [(i, world.score(user, i)) for i in world.films if i not in rated]
+        scores.sort(key=lambda pair: -pair[1])
+        return listed(scores[:n], "model" if rated else "popular")
+
+    @app.get("/predict")
+    async def predict(user: str, item: list[str] = Query()) -> Any:
+        return listed([(i, world.score(user, i)) for i in item])
+
+    @app.get("/items/search")
+    async def search(q: str = "", n: int = 10) -> Any:
+        found = [i for i, (title, _) in world.films.items() if q.lower() in title.lower()]
+        return listed([(i, 100.0) for i in found[:n]])
+
+    @app.get("/users/{user}/ratings")
+    async def ratings(user: str) -> Any:
+        return listed(list(world.ratings(user).items()))
+
+    @app.get("/model")
+    async def model() -> Any:
+        return {
+            "model": 1,
+            "as_of": _as_of(world),
+            "status": "serving",
+            "data": world.data,
+            "settings": {"rank": 32},
+            "counts": {"users": 3, "items": len(world.films), "ratings": world.learned},
+            "series": world.series,
+        }
+
+    return app
+
+
+def clients(world: World) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
+    """Clients of ingest and predictor without a socket between."""
+    return (
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(ingest(world)), base_url="http://ingest.test"
+        ),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(predictor(world)), base_url="http://predictor.test"
+        ),
+    )
+
+
+@contextmanager
+def listening(app: FastAPI, port: int = 0) -> Iterator[str]:
+    """Serve an app on a (free) local port; its address."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not server.started:
+        if time.monotonic() > deadline or not thread.is_alive():
+            raise TimeoutError("the fake service did not start within 10 s")
+        time.sleep(0.01)
+    try:
+        host, bound = server.servers[0].sockets[0].getsockname()[:2]
+        yield f"http://{host}:{bound}"
+    finally:
+        server.should_exit = True
+        thread.join(10)

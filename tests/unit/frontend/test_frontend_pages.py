@@ -1,0 +1,304 @@
+"""The page in NiceGUI's own simulation of a visitor, against services that behave."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from nicegui import ui
+from nicegui.testing import User, user_simulation
+
+from frontend.api import Api
+from frontend.app import create_root
+from frontend.elements.moving_list import MovingList
+from frontend.elements.stars import Stars
+from frontend.feed import ModelFeed
+from tests.fakes.services import EVIL, World, clients
+
+REFRESH = 0.05  # seconds between two readings of the model
+
+
+@asynccontextmanager
+async def visiting(world: World) -> AsyncIterator[User]:
+    api = Api(*clients(world))
+    feed = ModelFeed(api, REFRESH)
+    async with user_simulation(create_root(api, feed, (0.5, 5.0))) as user:
+        await user.open("/")
+        try:
+            yield user
+        finally:
+            await feed.stop()
+            await api.close()
+
+
+def visit(world: World, steps: Callable[[User], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with visiting(world) as user:
+            await steps(user)
+
+    asyncio.run(run())
+
+
+async def until(is_so: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
+    """Wait until something is so; fails saying what was waited for."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not is_so():
+        assert asyncio.get_running_loop().time() < deadline, f"waited {seconds} s for {what}"
+        await asyncio.sleep(0.02)
+
+
+def text(user: User, marker: str) -> str:
+    (element,) = user.find(marker=marker).elements
+    return str(getattr(element, "text", ""))
+
+
+def ranking(user: User) -> list[str]:
+    """Names in the list of recommendations, in the order shown."""
+    (moving,) = user.find(kind=MovingList, marker="ranking").elements
+    return [
+        next(e.text for e in row.descendants() if "film-name" in e.classes)  # type: ignore[attr-defined]
+        for row in moving.default_slot.children
+    ]
+
+
+def give(user: User, item: str, rating: object) -> None:
+    """Click the stars of a film, in the first list that has it."""
+    stars = min(user.find(kind=Stars, marker=f"stars-{item}").elements, key=lambda e: e.id)
+    found = user.find(kind=Stars, marker=f"stars-{item}")
+    found.elements = {stars}
+    found.trigger("rate", rating)
+
+
+def test_rate_a_film_and_the_list_follows() -> None:
+    world = World(learning_seconds=0.05)
+
+    async def steps(user: User) -> None:
+        await user.should_see("The Matrix")
+        assert ranking(user)[:3] == ["Toy Story", "Heat", "The Matrix"]
+        assert "Rate a film and this becomes yours" in text(user, "recommended-status")
+        give(user, "3", 5)
+        await until(lambda: "Learned" in text(user, "recommended-status"), "the rating learned")
+        # the fake's science films rise by 2, clipped to 5 alike, so by their order in the catalogue
+        assert ranking(user)[:4] == ["Alien", "Blade Runner", "Arrival", "Solaris"]
+        assert "The Matrix (rated)" in text(user, "gone")
+        assert text(user, "who").endswith("1 film rated")
+        assert world.log[0]["item"] == "3"
+        assert world.log[0]["rating"] == 5.0
+        assert world.log[0]["user"] in text(user, "who")
+        give(user, "1", 1.5)
+        await until(lambda: "Toy Story" in text(user, "recommended-status"), "the second rating")
+        assert len(world.log) == 2
+
+    visit(world, steps)
+
+
+def test_expected_ratings_are_shown_beside_the_list() -> None:
+    async def steps(user: User) -> None:
+        # 3 + 0.6 for the first film of the fake's catalogue, nothing known about the visitor
+        await user.should_see("3.6 ★")
+
+    visit(World(), steps)
+
+
+def test_search_finds_and_says_when_it_does_not() -> None:
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        user.find(marker="search").type("fargo")
+        await until(lambda: "1 film like “fargo”" in text(user, "search-status"), "the search")
+        user.find(marker="search").type("xyz")
+        await until(lambda: "0 films" in text(user, "search-status"), "the empty search")
+        await user.should_see("No film is called anything like “fargoxyz”.")
+
+    visit(World(), steps)
+
+
+@pytest.mark.parametrize("nonsense", ["5", None, 0, 5.5, -1, float("nan"), {"a": 1}, [3], True])
+def test_a_rating_off_the_scale_is_not_sent(nonsense: object) -> None:
+    world = World()
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        give(user, "1", nonsense)
+        await asyncio.sleep(0.1)
+        if nonsense is True:
+            return
+        assert world.log == []
+
+    visit(world, steps)
+
+
+def test_ingest_away_keeps_the_rating_and_sends_it_later() -> None:
+    world = World(ingest_away=True)
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        give(user, "2", 4.5)
+        await until(lambda: "Ingest is away: 1 rating kept" in text(user, "search-status"), "word")
+        assert world.log == []
+        assert text(user, "who").endswith("1 film rated")
+        world.ingest_away = False
+        await until(lambda: len(world.log) == 1, "the rating to be sent")
+        await until(lambda: "Learned Heat" in text(user, "recommended-status"), "its learning")
+        assert "most rated" in text(user, "search-status")
+        await asyncio.sleep(3 * REFRESH)
+        assert [(e["item"], e["rating"]) for e in world.log] == [("2", 4.5)]
+
+    visit(world, steps)
+
+
+def test_a_refused_rating_is_taken_back() -> None:
+    world = World(refuse_item="2")
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        give(user, "2", 4.5)
+        await user.should_see("Not rated: item: '2' is not allowed; expected another one")
+        await until(lambda: text(user, "who").endswith("0 films rated"), "the rating to go")
+        assert all(s.value is None for s in user.find(kind=Stars, marker="stars-2").elements)
+
+    visit(world, steps)
+
+
+def test_predictor_away_is_said_on_each_panel_and_recovers_by_itself() -> None:
+    world = World(predictor_away=True)
+
+    async def steps(user: User) -> None:
+        panels = ("search", "recommended", "ratings", "accuracy")
+        for name in panels:
+            await until(
+                lambda name=name: (
+                    "as soon as" in text(user, f"{name}-status")
+                    or "is away" in text(user, f"{name}-status")
+                ),
+                f"{name} to say that the predictor is away",
+            )
+        assert text(user, "pulse") == "predictor away"
+        await user.should_see("predictor is not available: predictor rests")
+        world.predictor_away = False
+        world.stream(3)
+        await until(lambda: bool(user_sees_ranking(user)), "the list")
+        for name in panels:
+            await until(
+                lambda name=name: (
+                    "away" not in text(user, f"{name}-status")
+                    and "as soon as" not in text(user, f"{name}-status")
+                ),
+                f"{name} to recover",
+            )
+        await user.should_not_see("predictor is not available: predictor rests")
+
+    visit(world, steps)
+
+
+def user_sees_ranking(user: User) -> list[str]:
+    try:
+        return ranking(user)
+    except AssertionError:
+        return []
+
+
+def test_what_was_shown_stays_while_the_predictor_is_away() -> None:
+    world = World()
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        before = ranking(user)
+        world.predictor_away = True
+        await until(lambda: text(user, "pulse") == "predictor away", "the header")
+        assert ranking(user) == before
+
+    visit(world, steps)
+
+
+def test_become_somebody_else_and_a_new_person_again() -> None:
+    world = World(learning_seconds=0)
+    world.log = [{"user": "42", "item": "2", "rating": 4.0, "event_id": "0"}]
+    world.learned = 1
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        user.find(marker="become").click()
+        await user.should_see("Type the id of a user first, such as 42.")
+        user.find(marker="user-id").type("42")
+        user.find(marker="become").click()
+        await until(lambda: text(user, "who") == "You are user 42 · 1 film rated", "user 42")
+        await until(lambda: ranking(user)[:1] == ["The Godfather"], "crime films")
+        user.find(marker="become-new").click()
+        await until(lambda: "a new person visitor-" in text(user, "who"), "a new person")
+        await until(lambda: user_sees_ranking(user)[:1] == ["Toy Story"], "the popular films")
+
+    visit(world, steps)
+
+
+def test_who_one_is_and_the_light_survive_a_reload() -> None:
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        give(user, "1", 4)
+        await until(lambda: "1 film rated" in text(user, "who"), "the rating")
+        who = text(user, "who")
+        user.find(marker="light").click()
+        await user.open("/")
+        await until(lambda: text(user, "who") == who, "the same visitor")
+        (dark,) = user.find(kind=ui.dark_mode).elements
+        assert dark.value is True
+
+    visit(World(), steps)
+
+
+def test_titles_are_data() -> None:
+    async def steps(user: User) -> None:
+        user.find(marker="search").type("script")
+        await user.should_see("<script>window.hacked=1</script>", retries=20)
+        stars = user.find(kind=Stars, marker="stars-16").elements
+        spoken = EVIL.removesuffix(" (1999)")
+        assert {s.props["label"] for s in stars} == {f"Rate {spoken} (1999)"}
+
+    visit(World(), steps)
+
+
+def test_the_chart_follows_the_stream_in_place() -> None:
+    world = World()
+
+    async def steps(user: User) -> None:
+        await user.should_see("No rating has been tested yet.")
+        (chart,) = user.find(kind=ui.echart).elements
+        world.stream(2)
+        await until(lambda: len(chart.options["series"][0]["data"]) == 2, "two points")
+        # the fake's first two errors: 0.85 + 0.3 + 0.02 and 0.85 + 0.3 / 1.05 - 0.02
+        assert chart.options["series"][0]["data"] == [[1000, 1.17], [2000, 1.1157]]
+        world.stream(2000)
+        await until(lambda: len(chart.options["series"][0]["data"]) > 100, "more points")
+        assert len(chart.options["series"][0]["data"]) <= 360
+        assert user.find(kind=ui.echart).elements == {chart}
+        assert "2,002,000 ratings" in text(user, "accuracy-status")
+
+    visit(world, steps)
+
+
+@pytest.mark.parametrize(
+    ("data", "marked"), [("MovieLens ml-latest-small", False), ("Generated data, seed 1", True)]
+)
+def test_where_the_data_is_from(data: str, marked: bool) -> None:
+    async def steps(user: User) -> None:
+        await until(lambda: text(user, "data") == f"Data: {data}", "the description")
+        (label,) = user.find(marker="data").elements
+        assert ("data-generated" in label.classes) == marked
+        assert text(user, "counts") == "3 users · 16 films · 0 ratings learned"
+
+    visit(World(data=data), steps)
+
+
+def test_nothing_is_asked_while_nobody_looks() -> None:
+    world = World()
+
+    async def run() -> None:
+        async with visiting(world) as user:
+            await user.should_see("Toy Story")
+            assert user.client is not None
+            user.client.delete()
+            await asyncio.sleep(4 * REFRESH)
+            before = len(world.requests)
+            await asyncio.sleep(4 * REFRESH)
+            assert len(world.requests) == before
+
+    asyncio.run(run())
