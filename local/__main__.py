@@ -13,7 +13,9 @@ from local.settings import LocalSettings
 from recommender.errors import RecommenderError
 from recommender.settings import load
 
-app = typer.Typer(add_completion=False, help="The whole product on this machine.")
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, help="The whole product on this machine."
+)
 
 
 @app.callback()
@@ -43,7 +45,7 @@ def run(
 
         Run(settings, console).run()
     except RecommenderError as error:
-        Console(stderr=True, highlight=False).print(f"[red]error:[/red] {error}")
+        Console(stderr=True, highlight=False).print(f"[red]error:[/red] {error}", soft_wrap=True)
         raise typer.Exit(1) from None
 
 

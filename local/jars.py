@@ -36,9 +36,9 @@ ATTEMPT_WITHIN = 600.0
 log = structlog.get_logger(__name__)
 
 
-def pinned(lock_file: Path = LOCK_FILE) -> dict[str, str]:
+def pinned() -> dict[str, str]:
     """SHA-256 of each file by its name in the folder, e.g. ``spark/kafka-clients-3.9.2.jar``."""
-    lines = lock_file.read_text().splitlines()
+    lines = LOCK_FILE.read_text().splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 
@@ -47,9 +47,9 @@ def jars(folder: Path, of: str) -> list[Path]:
     return [folder / name for name in sorted(pinned()) if name.startswith(f"{of}/")]
 
 
-def missing(folder: Path, lock_file: Path = LOCK_FILE) -> list[str]:
+def missing(folder: Path) -> list[str]:
     """Names of pinned files that are not in the folder, or not as pinned."""
-    return [name for name, digest in pinned(lock_file).items() if _digest(folder / name) != digest]
+    return [name for name, digest in pinned().items() if _digest(folder / name) != digest]
 
 
 def ensure(folder: Path, java: java_runtime.Java, mirror: str = "") -> None:
@@ -78,14 +78,13 @@ def ensure(folder: Path, java: java_runtime.Java, mirror: str = "") -> None:
     with _alone(folder):
         if missing(folder):
             _resolve(folder, java, mirror)
+            shutil.rmtree(folder / ".ivy", ignore_errors=True)  # good or bad, it has been copied
             if wrong := missing(folder):
                 raise MissingRequirement(
                     f"{len(wrong)} downloaded jars are not what {LOCK_FILE.name} pins ({wrong[0]}"
                     f"{', ...' if len(wrong) > 1 else ''}): the repository serves something else; "
-                    f"remove {folder} and try again, with another RECOMMENDER_MAVEN_REPOSITORY if "
-                    "it stays so."
+                    "try again, with another RECOMMENDER_MAVEN_REPOSITORY if it stays so."
                 )
-            shutil.rmtree(folder / ".ivy", ignore_errors=True)
         verified.write_text(wanted)
 
 

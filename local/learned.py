@@ -10,7 +10,7 @@ import psycopg2
 
 # The serving model's micro-batches, the latest first.
 _LATEST = """
-SELECT batch, total_ratings, ratings, squared_error, absolute_error
+SELECT micro_batches.batch, total_ratings, ratings, squared_error, absolute_error
 FROM micro_batches JOIN models USING (model)
 WHERE status = 'serving' AND ratings > 0
 ORDER BY micro_batches.batch DESC LIMIT 1
