@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
+from recommender.catalogue import decode_item
 from recommender.errors import InvalidInput
 from recommender.ids import MAX_ID
 from recommender.ratings import LATEST, MAX_EVENT_ID, Scale, decode
@@ -49,6 +50,7 @@ DEAD_LETTERS = pa.schema(
         ("value", pa.binary()),
     ]
 )
+CATALOGUE = pa.schema([("item", pa.string()), ("title", pa.string()), ("attributes", pa.string())])
 
 
 @dataclass
@@ -65,6 +67,37 @@ class DeadLetters:
     def table(self) -> pa.Table:
         """As a table of schema `DEAD_LETTERS`."""
         return pa.Table.from_pylist(self.rows, schema=DEAD_LETTERS)
+
+
+def catalogue(records: pa.Table, dead: DeadLetters) -> pa.Table:
+    """Read catalogue entries; of several for one item the last holds.
+
+    Parameters
+    ----------
+    records : Table
+        As for `ratings`, in log order.
+    dead : DeadLetters
+        Takes what is not a catalogue entry.
+
+    Returns
+    -------
+    Table
+        Of schema `CATALOGUE`; ``attributes`` is JSON.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    for record in records.to_pylist():
+        try:
+            entry = decode_item(record["value"])
+        except InvalidInput as error:
+            dead.add(record, str(error))
+        else:
+            attributes = entry.attributes.model_dump_json(exclude_defaults=True)
+            entries[entry.item] = {
+                "item": entry.item,
+                "title": entry.title,
+                "attributes": attributes,
+            }
+    return pa.Table.from_pylist(list(entries.values()), schema=CATALOGUE)
 
 
 def ratings(records: pa.Table, scale: Scale, dead: DeadLetters) -> pa.Table:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from recommender.model_settings import ModelSettings
+from service.settings import LogLevel
 from storage.settings import KafkaSettings, PostgresSettings, RedisSettings
 
 
@@ -33,4 +34,5 @@ class ModelerSettings(ModelSettings, KafkaSettings, PostgresSettings, RedisSetti
     modeler_metrics_port: int = Field(
         8083, ge=0, le=65535, description="Port of the modeler's Prometheus metrics; 0: none."
     )
+    log_level: LogLevel = Field("info", description="Least severe log line that is written.")
     modeler_host: str = Field("127.0.0.1", description="Address that those metrics are served on.")

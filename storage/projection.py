@@ -25,9 +25,6 @@ _KEPT_CHANGES = 10_000
 # Above so many changed users the entry does not list them: readers do not keep users in memory.
 _LISTED_USERS = 1_000
 
-LOST = redis.RedisError
-"""Redis does not answer, or not as it should."""
-
 
 class Projection:
     """The writer of one model's projection.
@@ -54,10 +51,12 @@ class Projection:
         """Close the connections."""
         self._redis.close()
 
-    def reaches(self) -> int | None:
-        """The last micro-batch projected whole; None where Redis holds nothing of the model."""
-        batch = cast("bytes | None", self._redis.hget(self._keys.state, "batch"))
-        return None if batch is None else int(batch)
+    def reaches(self) -> AsOf | None:
+        """How far it goes, every micro-batch whole; None where Redis has nothing of the model."""
+        fields = cast("dict[bytes, bytes]", self._redis.hgetall(self._keys.state))
+        if not fields:
+            return None
+        return AsOf.from_fields({name.decode(): value.decode() for name, value in fields.items()})
 
     def put_rows(self, side: str, ids: Sequence[str], values: Sequence[bytes]) -> None:
         """Write rows, as `RowFormat.row` bytes."""

@@ -164,7 +164,7 @@ class Truth:
                 (model,),
             )
             fence, settings = _one(cur)
-            as_of = _as_of(cur, model)
+            as_of = read_as_of(cur, model)
             for slot in range(SLOTS):
                 _empty(cur, slot)
         return Lease(model, fence, settings, as_of)
@@ -254,7 +254,7 @@ class Truth:
     def state(self, model: int) -> AsOf:
         """How far a model has learned, as committed."""
         with self._connection, self._connection.cursor() as cur:
-            return _as_of(cur, model)
+            return read_as_of(cur, model)
 
     def unpublished_dead_letters(self, limit: int) -> list[tuple[str, int, int, str, Any, Any]]:
         """Those not yet sent to their topic: topic, partition, offset, reason, key, value."""
@@ -358,7 +358,8 @@ def _empty(cur: cursor, slot: int) -> None:
     )
 
 
-def _as_of(cur: cursor, model: int) -> AsOf:
+def read_as_of(cur: cursor, model: int) -> AsOf:
+    """How far a model has learned, in the cursor's own transaction."""
     cur.execute(
         """SELECT m.batch, m.rating_sum, m.rating_count, extract(epoch FROM b.at)::float8
            FROM models m LEFT JOIN micro_batches b ON b.model = m.model AND b.batch = m.batch

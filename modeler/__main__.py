@@ -1,0 +1,50 @@
+"""``python -m modeler``: learn from the stream, and judge models."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+
+import structlog
+import typer
+
+from modeler.evaluate import evaluate
+from recommender.errors import Fenced, RecommenderError
+from recommender.settings import load
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(evaluate)
+
+# Exit codes: 2 for what a person must correct, 3 where another modeler has the model.
+_WRONG, _FENCED = 2, 3
+
+
+@app.command()
+def stream() -> None:
+    """Learn from the rating log, micro-batch after micro-batch, until stopped."""
+    from modeler.settings import ModelerSettings
+    from modeler.stream import Stream
+    from service.logs import configure_logs
+
+    settings = load(ModelerSettings)
+    configure_logs(settings.log_level)
+    # It tells of each call between Python and the JVM.
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    learning = Stream(settings)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: learning.stop())
+    learning.run()
+
+
+def main() -> None:
+    """Run a command; an error raised on purpose is one sentence and an exit code."""
+    try:
+        app()
+    except RecommenderError as error:
+        structlog.get_logger(__name__).error(str(error))
+        sys.exit(_FENCED if isinstance(error, Fenced) else _WRONG)
+
+
+if __name__ == "__main__":
+    main()

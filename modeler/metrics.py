@@ -1,0 +1,45 @@
+"""Prometheus metrics of the streaming modeler."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from storage.truth import Commit
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """What an operator watches."""
+
+    def __init__(self) -> None:
+        self._ratings = Counter("modeler_ratings_total", "Ratings learned.")
+        self._duplicates = Counter(
+            "modeler_duplicates_total", "Ratings passed over: their event id had been learned."
+        )
+        self._dead_letters = Counter(
+            "modeler_dead_letters_total", "Records that could not be read."
+        )
+        self._batch = Gauge("modeler_micro_batch", "Number of the last micro-batch committed.")
+        self._rmse = Gauge("modeler_prequential_rmse", "RMSE of the last micro-batch.")
+        self._seconds = Histogram(
+            "modeler_step_seconds",
+            "Duration of a micro-batch's steps.",
+            labelnames=["step"],
+            buckets=_SECONDS,
+        )
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer at ``/metrics`` from a thread."""
+        start_http_server(port, addr=host)
+
+    def committed(self, commit: Commit, commit_seconds: float) -> None:
+        """Take in a committed micro-batch."""
+        self._ratings.inc(commit.errors.ratings)
+        self._duplicates.inc(commit.duplicates)
+        self._dead_letters.inc(commit.total("dead_letters"))
+        self._batch.set(commit.as_of.batch)
+        if commit.errors.ratings:
+            self._rmse.set(commit.errors.rmse)
+        for step, seconds in {**commit.seconds, "commit": commit_seconds}.items():
+            self._seconds.labels(step).observe(seconds)
