@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import pytest
@@ -68,38 +67,56 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def fresh() -> World:
     world = World(learning_seconds=0.15)
     world.stream(30)
+    return world
+
+
+@pytest.fixture(scope="module")
+def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, World]]:
+    """The frontend's process, started once, and the world that its services live in."""
+    folder = tmp_path_factory.mktemp("frontend")
+    world = fresh()
     with listening(ingest(world)) as ingest_url, listening(predictor(world)) as predictor_url:
         port = free_port()
-        log = (tmp_path / "frontend.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "frontend"],
-            env={
-                **os.environ,
-                "RECOMMENDER_FRONTEND_PORT": str(port),
-                "RECOMMENDER_FRONTEND_STATE": str(tmp_path / "state"),
-                "RECOMMENDER_FRONTEND_REFRESH_SECONDS": "0.5",
-                "RECOMMENDER_INGEST_URL": ingest_url,
-                "RECOMMENDER_PREDICTOR_URL": predictor_url,
-            },
-            stderr=log,
-        )
-        stage = Stage(f"http://127.0.0.1:{port}", world)
-        try:
-            wait_until_ready(stage.url, process)
-            yield stage
-            assert stage.complaints == []
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(20)
-            log.close()
-    logged = (tmp_path / "frontend.log").read_text()
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "frontend"],
+                env={
+                    **os.environ,
+                    "RECOMMENDER_FRONTEND_PORT": str(port),
+                    "RECOMMENDER_FRONTEND_STATE": str(folder / "state"),
+                    "RECOMMENDER_FRONTEND_REFRESH_SECONDS": "0.5",
+                    "RECOMMENDER_INGEST_URL": ingest_url,
+                    "RECOMMENDER_PREDICTOR_URL": predictor_url,
+                },
+                stderr=log,
+            )
+            try:
+                url = f"http://127.0.0.1:{port}"
+                wait_until_ready(url, process)
+                yield url, world
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(20)
+    logged = (folder / "log").read_text()
     assert '"level":"error"' not in logged
     assert "visitor-" not in logged  # ids are personal data
     assert process.returncode == 0
+
+
+@pytest.fixture
+def stage(frontend: tuple[str, World], browser: Browser) -> Iterator[Stage]:
+    url, world = frontend
+    vars(world).update(vars(fresh()))
+    stage = Stage(url, world)
+    try:
+        yield stage
+    finally:
+        for context in browser.contexts:
+            context.close()
+    assert stage.complaints == []
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
