@@ -1,0 +1,1 @@
+"""What docs/performance.md reports, re-runnable: ``python -m benchmarks NAME --json``."""

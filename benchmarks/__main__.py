@@ -1,0 +1,28 @@
+"""``python -m benchmarks``: the registry; each benchmark is one file with one command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from benchmarks.accuracy import accuracy
+from benchmarks.kernel import kernel
+from benchmarks.stream import stream
+from recommender.errors import RecommenderError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Benchmarks; each prints one JSON object with --json. Method: docs/performance.md.",
+)
+for benchmark in (accuracy, kernel, stream):
+    app.command(benchmark.__name__)(benchmark)
+
+if __name__ == "__main__":
+    try:
+        app()
+    except RecommenderError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False)
+        sys.exit(1)
