@@ -74,6 +74,8 @@ class Stream:
         settings = self._settings
         if settings.modeler_metrics_port:
             self._metrics.serve(settings.modeler_host, settings.modeler_metrics_port)
+        if settings.scratch is not None:
+            settings.scratch.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="modeler-", dir=settings.scratch))
         try:
             spark = session(settings, scratch)

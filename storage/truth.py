@@ -6,6 +6,7 @@ Reading for serving is in `storage.reading`; what tasks do in bulk is in `storag
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -65,7 +66,7 @@ class Commit:
         Prequential.
     duplicates : int
     seconds : mapping
-        Duration of each step so far.
+        Duration of each step so far; the commit adds its own.
     """
 
     as_of: AsOf
@@ -202,6 +203,7 @@ class Truth:
             If Postgres does not answer; it is then unknown whether the commit happened.
         """
         model, as_of = lease.model, commit.as_of
+        started = time.perf_counter()
         with self._connection, self._connection.cursor() as cur:
             cur.execute("SELECT fence, batch FROM models WHERE model = %s FOR UPDATE", (model,))
             fence, batch = _one(cur)
@@ -245,7 +247,7 @@ class Truth:
                     errors.warm_ratings,
                     errors.warm_squared,
                     as_of.rating_count,
-                    json.dumps(dict(commit.seconds)),
+                    json.dumps({**commit.seconds, "commit": time.perf_counter() - started}),
                     as_of.fields()["offsets"],
                 ),
             )
