@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, NoReturn, TypeVar
 
 import tenacity
@@ -17,6 +17,17 @@ STORE = "Kafka"
 # librdkafka tells of every refused connection; what matters of it is raised or logged by us.
 CLIENT_LOG = logging.getLogger("librdkafka")
 _CRITICAL_ONLY = 2  # syslog's number
+
+FINAL = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError._AUTHENTICATION,
+    }
+)
+"""Answers that asking again does not change."""
 
 Result = TypeVar("Result")
 
@@ -45,7 +56,7 @@ def raise_unavailable(exception: KafkaException) -> NoReturn:
     raise unavailable(exception.args[0]) from exception
 
 
-def patiently(call: Callable[[], Result], within: float) -> Result:
+def patiently(call: Callable[[], Result], within: float, final: Container[int] = FINAL) -> Result:
     """Call until Kafka answers, with growing pauses.
 
     Parameters
@@ -54,14 +65,20 @@ def patiently(call: Callable[[], Result], within: float) -> Result:
         Raises ``KafkaException`` while Kafka is away.
     within : float
         Seconds after which no further attempt is made.
+    final : container of int
+        Codes of errors after which no further attempt is made.
 
     Raises
     ------
     Unavailable
-        If no attempt succeeded.
+        If no attempt succeeded, or the answer is one that time does not change.
     """
+
+    def may_pass(exception: BaseException) -> bool:
+        return isinstance(exception, KafkaException) and exception.args[0].code() not in final
+
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(KafkaException),
+        retry=tenacity.retry_if_exception(may_pass),
         wait=tenacity.wait_exponential_jitter(initial=0.05, max=2.0),
         stop=tenacity.stop_after_delay(within),
         reraise=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, if not by __all__
@@ -10,8 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # exported, i
     OffsetSpec,
 )
 
-from recommender.errors import Unavailable
-from storage.kafka_client import STORE, client_options, patiently, raise_unavailable
+from storage.kafka_client import client_options, patiently, raise_unavailable
 from storage.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,9 @@ def create_topics(settings: KafkaSettings, within: float = 60.0) -> list[str]:
         If Kafka does not answer, or refuses.
     """
     client = AdminClient(client_options(settings))
-    existing = patiently(lambda: client.list_topics(timeout=REQUEST_TIMEOUT), within).topics
+    existing = patiently(
+        lambda: client.list_topics(timeout=min(within, REQUEST_TIMEOUT)), within
+    ).topics
     ratings = existing.get(settings.ratings_topic)
     if ratings is not None and len(ratings.partitions) != settings.partitions:
         # Adding partitions would send a user's next ratings elsewhere, out of their order.
@@ -66,6 +69,9 @@ def create_topics(settings: KafkaSettings, within: float = 60.0) -> list[str]:
                 # Another process was quicker.
                 if exception.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise_unavailable(exception)
+    for name in made:
+        # Ready is what has leaders; the answer to the creation comes earlier than those.
+        patiently(partial(_end_offsets, client, name), within, final=())
     if made:
         log.info("topics created", topics=made)
     return made
@@ -84,13 +90,17 @@ def _topics(settings: KafkaSettings) -> list[NewTopic]:
     ]
 
 
-def end_offsets(settings: KafkaSettings, topic: str) -> dict[int, int]:
+def end_offsets(
+    settings: KafkaSettings, topic: str, within: float = REQUEST_TIMEOUT
+) -> dict[int, int]:
     """How far a topic goes.
 
     Parameters
     ----------
     settings : KafkaSettings
     topic : str
+    within : float
+        Seconds to wait for Kafka; a topic made a moment ago has no leader yet, for example.
 
     Returns
     -------
@@ -103,18 +113,14 @@ def end_offsets(settings: KafkaSettings, topic: str) -> dict[int, int]:
         If Kafka does not answer, or has no such topic.
     """
     client = AdminClient(client_options(settings))
-    try:
-        described = client.list_topics(topic, timeout=REQUEST_TIMEOUT).topics[topic]
-        if described.error is not None:
-            raise KafkaException(described.error)
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(topic, number): latest for number in described.partitions}
-        found = client.list_offsets(asked, request_timeout=REQUEST_TIMEOUT)
-        return {
-            place.partition: future.result(timeout=2 * REQUEST_TIMEOUT).offset
-            for place, future in found.items()
-        }
-    except KafkaException as exception:
-        raise_unavailable(exception)
-    except TimeoutError as error:
-        raise Unavailable(STORE, f"no offsets within {2 * REQUEST_TIMEOUT:g} s") from error
+    return patiently(lambda: _end_offsets(client, topic), within)
+
+
+def _end_offsets(client: AdminClient, topic: str) -> dict[int, int]:
+    described = client.list_topics(topic, timeout=REQUEST_TIMEOUT).topics[topic]
+    if described.error is not None:
+        raise KafkaException(described.error)
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    asked = {TopicPartition(topic, number): latest for number in described.partitions}
+    found = client.list_offsets(asked, request_timeout=REQUEST_TIMEOUT)
+    return {place.partition: future.result().offset for place, future in found.items()}
