@@ -69,10 +69,14 @@ class Item(Answer):
 
 
 class ItemList(Answer):
-    """A list of items and the state of the model that it comes from."""
+    """A list of items and the state of the model that it comes from.
+
+    `stale`: the predictor's stores are away and it answers with the last that it knows.
+    """
 
     model: int | None = None
     as_of: AsOf = AsOf()
+    stale: bool = False
     source: str = ""
     items: list[Item] = Field(default_factory=list)
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 
 import structlog
 
 from frontend.answers import Model
 from frontend.api import Api
+from frontend.series import ratings_per_second
 from frontend.signal import Signal
+from recommender.clock import SYSTEM_CLOCK, Clock
 from recommender.errors import RecommenderError
 
 log = structlog.get_logger(__name__)
+
+
+# Long enough to be steady, short enough to be now.
+RATE_SECONDS = 10.0
 
 
 class ModelFeed:
@@ -31,7 +38,9 @@ class ModelFeed:
         Emitted after each reading.
     """
 
-    def __init__(self, api: Api, seconds: float) -> None:
+    def __init__(self, api: Api, seconds: float, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._clock = clock
+        self._readings: deque[tuple[float, int]] = deque()
         self._api = api
         self._seconds = seconds
         self._task: asyncio.Task[None] | None = None
@@ -51,12 +60,21 @@ class ModelFeed:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    @property
+    def rate(self) -> float:
+        """Ratings learned per second, over the last `RATE_SECONDS`."""
+        return ratings_per_second(self._readings)
+
     async def read(self) -> None:
         """Read once and tell the pages."""
         before = self.problem
         try:
             self.model = await self._api.model()
             self.problem = None
+            now = self._clock.now()
+            while self._readings and self._readings[0][0] < now - RATE_SECONDS:
+                self._readings.popleft()
+            self._readings.append((now, self.model.counts.ratings))
         except RecommenderError as error:
             self.problem = str(error)
         if (before is None) != (self.problem is None):

@@ -8,7 +8,6 @@ from pathlib import Path
 from nicegui import ui
 
 from frontend.pages import Page
-from frontend.series import ratings_per_second
 from frontend.visit import Visit
 
 STATIC = Path(__file__).parent / "static"
@@ -70,7 +69,7 @@ def header(visit: Visit, pages: Sequence[Page]) -> None:
             pulse.classes(replace="pulse pulse-away")
             pulse.props["title"] = feed.problem
         elif feed.model is not None:
-            rate = ratings_per_second(feed.model.series, visit.clock.now())
+            rate = feed.rate
             pulse.set_text(f"{rate:,.0f} ratings/s" if rate >= 0.5 else "listening")
             pulse.classes(replace="pulse pulse-live" if rate >= 0.5 else "pulse pulse-idle")
             age = feed.model.as_of.age(visit.clock.now())

@@ -1,4 +1,4 @@
-"""The measurements of micro-batches as lines: bounded in length, smoothed, and as a rate."""
+"""The measurements of micro-batches as lines, bounded in length and smoothed; and a rate."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from frontend.answers import Measurement
 POINTS = 360
 # Ratings over which the smoothed line forgets to 1/e: steady to the eye, yet it follows.
 WINDOW = 10_000
-# Seconds of micro-batches that the rate is taken over.
-RATE_SECONDS = 10.0
 
 
 class Point(NamedTuple):
@@ -50,9 +48,21 @@ def line(series: Sequence[Measurement], points: int = POINTS, window: int = WIND
     return out
 
 
-def ratings_per_second(
-    series: Sequence[Measurement], now: float, seconds: float = RATE_SECONDS
-) -> float:
-    """Ratings learned in the last `seconds` before `now` (seconds since the epoch), per second."""
-    learned = sum(m.ratings for m in series if 0 <= now - m.at.timestamp() < seconds)
-    return learned / seconds
+def ratings_per_second(readings: Sequence[tuple[float, int]]) -> float:
+    """Ratings learned per second between the first and the last of some readings.
+
+    Parameters
+    ----------
+    readings : sequence of (float, int)
+        Time in seconds and total of ratings learned, in order.
+
+    Examples
+    --------
+    >>> ratings_per_second([(100.0, 5000), (102.0, 6500), (104.0, 9000)])
+    1000.0
+    """
+    if len(readings) < 2:
+        return 0.0
+    (begin, before), (end, after) = readings[0], readings[-1]
+    # a new model begins to count anew
+    return max(0.0, (after - before) / (end - begin)) if end > begin else 0.0

@@ -6,6 +6,7 @@ Holds state and does the talking; the panels only show it and call it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -209,7 +210,10 @@ class Visit:
         state.awaited = after
         self.changed_recommended.emit()
         try:
-            state.list = await self.api.recommend(user, RECOMMENDATIONS, after)
+            if state.list is None and after is not None:  # a reload: something to look at first
+                state.list = await self.api.recommend(user, RECOMMENDATIONS)
+                self.changed_recommended.emit()
+            state.list = await self._recommend(user, after)
             state.problem = None
             self._forget_learned(state.list.as_of)
             if after is None or state.list.as_of.covers(after):
@@ -233,6 +237,13 @@ class Visit:
         state.expected = {entry.item: entry.score for entry in answer.items}
         if state is self.recommended:
             self.changed_recommended.emit()
+
+    async def _recommend(self, user: str, after: Record | None) -> ItemList:
+        if after is not None:
+            with contextlib.suppress(Unavailable):
+                return await self.api.recommend(user, RECOMMENDATIONS, after)
+            # Not learned within the predictor's limit: the list as it is tells whose fault it is.
+        return await self.api.recommend(user, RECOMMENDATIONS)
 
     def _forget_learned(self, as_of: AsOf) -> None:
         waiting = self.visitor.waiting

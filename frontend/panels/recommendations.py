@@ -108,6 +108,8 @@ class RecommendationsPanel:
             self.panel.say("Learning your rating …")
         elif state.awaited is not None:
             self.panel.say("Your rating is safe in the log; the model is catching up.", "away")
+        elif state.list is not None and state.list.stale:
+            self.panel.say("The stores are away: this is the last list that is known.", "away")
         elif state.learned is not None:
             title, item, seconds = state.learned
             self.panel.say(

@@ -48,6 +48,7 @@ class World:
 
     films: dict[str, tuple[str, str]] = field(default_factory=lambda: dict(FILMS))
     learning_seconds: float = 0.02
+    wait_timeout: float = 2.0
     ingest_away: bool = False
     predictor_away: bool = False
     data: str = "the fake's sixteen films"
@@ -155,8 +156,10 @@ def predictor(world: World) -> FastAPI:
 
     @app.get("/recommend")
     async def recommend(user: str, n: int = 10, after: str | None = None) -> Any:
-        deadline = time.monotonic() + 2
-        while after and world.learned <= int(after.split(":")[1]) and time.monotonic() < deadline:
+        deadline = time.monotonic() + world.wait_timeout
+        while after and world.learned <= int(after.split(":")[1]):
+            if time.monotonic() > deadline:
+                return _away("the modeler")
             await asyncio.sleep(0.005)
         rated = world.ratings(user)
         scores = [(i, world.score(user, i)) for i in world.films if i not in rated]
@@ -184,7 +187,11 @@ def predictor(world: World) -> FastAPI:
             "status": "serving",
             "data": world.data,
             "settings": {"rank": 32},
-            "counts": {"users": 3, "items": len(world.films), "ratings": world.learned},
+            "counts": {
+                "users": 3,
+                "items": len(world.films),
+                "ratings": world.learned + sum(m["ratings"] for m in world.series),
+            },
             "series": world.series,
         }
 

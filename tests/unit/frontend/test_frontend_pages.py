@@ -146,6 +146,23 @@ def test_ingest_away_keeps_the_rating_and_sends_it_later() -> None:
     visit(world, steps)
 
 
+def test_a_modeler_that_is_behind_is_told_from_a_predictor_that_is_away() -> None:
+    world = World(learning_seconds=3600, wait_timeout=0.1)
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        give(user, "2", 4.5)
+        await until(lambda: "catching up" in text(user, "recommended-status"), "the word")
+        assert ranking(user)[0] == "Toy Story"  # the list as it was
+        await user.open("/")  # what is in the log but not learned survives a reload
+        await until(lambda: text(user, "who").endswith("1 film rated"), "the rating")
+        world.learned = 1
+        await until(lambda: user_sees_ranking(user)[:1] == ["The Godfather"], "the list to follow")
+        assert "catching up" not in text(user, "recommended-status")
+
+    visit(world, steps)
+
+
 def test_a_refused_rating_is_taken_back() -> None:
     world = World(refuse_item="2")
 

@@ -58,8 +58,15 @@ def test_bounded_and_in_order(errors: list[float], points: int) -> None:
         assert all(min(errors) - tiny <= p.smoothed <= max(errors) + tiny for p in drawn)
 
 
-def test_rate_counts_the_last_seconds_only() -> None:
-    series = [batch(1, 5000, 1.0, 0), batch(2, 300, 1.0, 16), batch(3, 200, 1.0, 19)]
-    now = START.timestamp() + 20
-    assert ratings_per_second(series, now, seconds=10) == pytest.approx(50.0)
-    assert ratings_per_second(series, now + 60, seconds=10) == 0
+@pytest.mark.parametrize(
+    ("readings", "rate"),
+    [
+        ([], 0),
+        ([(5.0, 100)], 0),
+        ([(5.0, 100), (5.0, 200)], 0),
+        ([(5.0, 100), (7.0, 100), (9.0, 500)], 100),
+        ([(5.0, 10_000), (7.0, 20)], 0),  # another model
+    ],
+)
+def test_rate(readings: list[tuple[float, int]], rate: float) -> None:
+    assert ratings_per_second(readings) == rate
