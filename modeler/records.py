@@ -143,6 +143,7 @@ def _quickly(records: pa.Table, scale: Scale) -> pa.Table | None:
         return None
     lines = pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0]
     try:
+        values.cast(pa.string())  # the parser takes any bytes for text; this checks for UTF-8
         parsed = pyarrow.json.read_json(
             pa.BufferReader(lines.as_buffer()),
             read_options=pyarrow.json.ReadOptions(

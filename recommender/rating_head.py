@@ -8,7 +8,9 @@ their own counts, ``γ_x = γ / (1 + n_x)^p``, and both vectors taken from their
 
 γ' is the biases' own learning rate (a bias is a mean and wants a smaller one: measured, see
 docs/model.md), s the width of the scale over that of MovieLens, so that one setting of γ serves
-any scale. μ is the mean of all ratings before this one and half the scale as one more.
+any scale. No step overshoots: where the four changes together would move r̂ past r (their gain
+``γ'_x + γ'_y + (γ_x |P_y|² + γ_y |U_x|²)/s`` exceeds 1) all are divided by that gain, so that no
+setting and no data make the model diverge. μ is the mean of all ratings before this one and half the scale as one more.
 
 References: Funk (2006); Koren, Bell and Volinsky (2009), "Matrix factorization techniques".
 """
@@ -257,9 +259,12 @@ def _learn(
     warm = 0
     for j in range(len(users)):
         x, y = users[j], items[j]
-        dot = np.float32(0)
+        dot, length_x, length_y = np.float32(0), np.float32(0), np.float32(0)
         for f in range(rank):
-            dot += user_factors[x, f] * item_factors[y, f]
+            u, p = user_factors[x, f], item_factors[y, f]
+            dot += u * p
+            length_x += u * u
+            length_y += p * p
         predicted = np.float32(means[j]) + user_bias[x] + item_bias[y] + dot
 
         shown = np.float64(min(max(predicted, low), high)) - ratings[j]
@@ -277,10 +282,15 @@ def _learn(
         shrink_y = (
             shrinking[ny] if ny < tabled else np.float32(one / (one + np.float32(ny)) ** decay)
         )
-        user_bias[x] += bias_rate * shrink_x * (error - regularization * user_bias[x])
-        item_bias[y] += bias_rate * shrink_y * (error - regularization * item_bias[y])
-        scaled = error * per_unit
+        bias_x, bias_y = bias_rate * shrink_x, bias_rate * shrink_y
         rate_x, rate_y = rate * shrink_x, rate * shrink_y
+        gain = bias_x + bias_y + per_unit * (rate_x * length_y + rate_y * length_x)
+        if gain > one:
+            bias_x, bias_y = bias_x / gain, bias_y / gain
+            rate_x, rate_y = rate_x / gain, rate_y / gain
+        user_bias[x] += bias_x * (error - regularization * user_bias[x])
+        item_bias[y] += bias_y * (error - regularization * item_bias[y])
+        scaled = error * per_unit
         for f in range(rank):
             u, p = user_factors[x, f], item_factors[y, f]
             user_factors[x, f] = u + rate_x * (scaled * p - regularization * u)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 import redis
 
@@ -24,6 +25,10 @@ from storage.schema import migrate
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# The first example of a test may compile a kernel or wait for a busy machine.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 # Python workers of Spark must be this interpreter, and find the rooms.
 os.environ["PYSPARK_PYTHON"] = sys.executable
