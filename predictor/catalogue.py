@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import numpy as np
 from rapidfuzz import fuzz, process, utils
 
 from storage.reading import CatalogueEntry
@@ -79,15 +80,17 @@ class Catalogue:
 
         Safe to call in another thread than the one that calls `put`.
         """
-        found = process.extract(
-            plain_title(text),
+        # cdist lets other threads run meanwhile; process.extract holds them up until it is done.
+        likeness = process.cdist(
+            [plain_title(text)],
             list(self._plain),
             scorer=fuzz.WRatio,
-            processor=None,
-            limit=max(n, CANDIDATES),
             score_cutoff=CUTOFF,
-        )
-        return [Match(self._titled[place], likeness) for _, likeness, place in found]
+            dtype=np.float32,
+        )[0]
+        alike = np.flatnonzero(likeness)  # below the cutoff it is 0
+        order = alike[np.argsort(-likeness[alike], kind="stable")[: max(n, CANDIDATES)]]
+        return [Match(self._titled[place], float(likeness[place])) for place in order.tolist()]
 
 
 def plain_title(title: str) -> str:

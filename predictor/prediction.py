@@ -35,23 +35,24 @@ class Prediction(NamedTuple):
 def predict(served: Served, user: User, items: Sequence[str]) -> list[Prediction]:
     """Predicted ratings of one user for some items, in their order."""
     table = served.items
-    known = [
-        place for place in map(table.position, items) if place is not None and table.n[place] > 0
-    ]
-    where = np.array(known, dtype=np.intp)
+    n = table.n
+    places = [table.position(item) for item in items]
+    known = [place is not None and n[place] > 0 for place in places]
+    where = np.array(
+        [place for place, rated in zip(places, known, strict=True) if rated], dtype=np.intp
+    )
     base = np.float32(served.mean + user.bias)
     raw = base + table.bias[where] + table.factors[where] @ user.factors
     scores = iter(np.clip(raw, served.rating_min, served.rating_max).tolist())
     without = float(np.clip(base, served.rating_min, served.rating_max))
-    predictions = []
-    for item in items:
-        place = table.position(item)
-        if place is not None and table.n[place] > 0:
-            source: Source = "model" if user.known else "item-bias"
-            predictions.append(Prediction(item, next(scores), source))
-        else:
-            predictions.append(Prediction(item, without, "user-bias" if user.known else "mean"))
-    return predictions
+    with_item: Source = "model" if user.known else "item-bias"
+    without_item: Source = "user-bias" if user.known else "mean"
+    return [
+        Prediction(item, next(scores), with_item)
+        if rated
+        else Prediction(item, without, without_item)
+        for item, rated in zip(items, known, strict=True)
+    ]
 
 
 def predicted_everywhere(served: Served, user: User) -> Floats:

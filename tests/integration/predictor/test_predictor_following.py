@@ -182,6 +182,8 @@ def test_stores_stopped_and_started_again(own, eventually):
     assert recommended(client) == ["x", "c"]
     assert recommended(client, "bob")[0] == "x"
     assert client.get("/predict?user=bob&item=a").json()["items"][0]["source"] == "model"
+    # The item side notices at its next reading, refresh_seconds later at most.
+    eventually(lambda: client.get("/items/a").json()["stale"], "the item side knows")
     for path in ("/items/search?q=alien", "/model", "/users/alice/ratings", "/items/a"):
         body = client.get(path).json()
         assert body["stale"] is True, path
