@@ -26,6 +26,8 @@ from recommender.errors import MissingRequirement
 
 # Seconds without a micro-batch after which something is wrong: starting Spark takes some ten.
 _NO_PROGRESS = 120.0
+# Micro-batches that a backlog is learned in, so that one sees the error fall.
+_BACKLOG_BATCHES = 10
 _LOOK = 0.25  # seconds between two looks at how far the modeler is
 
 
@@ -106,6 +108,7 @@ class Run:
             rating_min=part.dataset.rating_min,
             rating_max=part.dataset.rating_max,
             ready_after=len(part.backlog),
+            max_batch=max(len(part.backlog) // _BACKLOG_BATCHES, int(2 * settings.rate)),
         )
         stack.launch_services(content)
         published = settings.state / "backlog-published"
@@ -182,7 +185,7 @@ class Run:
             f"{death.pause:g} s. Its log ends:",
             style="red",
         )
-        self._console.print(death.log_end, markup=False, highlight=False, style="dim")
+        self._console.print(death.log_end, markup=False, style="dim", soft_wrap=True)
 
     def _all_streamed(self) -> None:
         self._console.print("All ratings of the data have been streamed.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -45,12 +46,16 @@ class Content:
         The scale.
     ready_after : int
         Ratings to be learned before the predictor says that it is ready.
+    max_batch : int
+        Ratings of a micro-batch at most: a backlog is learned in several, so that its diagnostics
+        show how the model gets better.
     """
 
     description: str
     rating_min: float = 0.5
     rating_max: float = 5.0
     ready_after: int = 0
+    max_batch: int = 200_000
 
 
 class Stack:
@@ -87,6 +92,7 @@ class Stack:
         self.postgres = Postgres(children, durable=durable)
         self.redis = RedisServer(children)
         self.kafka = Kafka(children, java, jars, durable=durable)
+        self._scratch = children.state / "spark"
         self.services: dict[str, Child] = {}
         self.frontend_url = f"http://{HOST}:{settings.frontend_port}"
         self.ingest_url = f"http://{HOST}:{settings.ingest_port}"
@@ -145,11 +151,15 @@ class Stack:
             "RECOMMENDER_PREDICTOR_PORT": str(settings.predictor_port),
             "RECOMMENDER_PREDICTOR_URL": self.predictor_url,
             "RECOMMENDER_READY_AFTER": str(content.ready_after),
+            # Whoever has set this one knows why.
+            "RECOMMENDER_MAX_BATCH": os.environ.get(
+                "RECOMMENDER_MAX_BATCH", str(content.max_batch)
+            ),
             "RECOMMENDER_RATING_MIN": f"{content.rating_min:g}",
             "RECOMMENDER_RATING_MAX": f"{content.rating_max:g}",
             "RECOMMENDER_DATA": content.description,
             "RECOMMENDER_JARS": str(self._jars / "spark"),
-            "RECOMMENDER_SCRATCH": str(self._children.state / "spark"),
+            "RECOMMENDER_SCRATCH": str(self._scratch),
             "RECOMMENDER_MODELER_METRICS_PORT": "0",
             "JAVA_HOME": str(self._java.home),
             "PYSPARK_PYTHON": sys.executable,
@@ -186,6 +196,8 @@ class Stack:
 
     def launch_services(self, content: Content) -> None:
         """Start modeler, predictor, ingest and frontend, without waiting for them."""
+        shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed run left
+        self._scratch.mkdir()
         self.launch_service("modeler", content, arguments=("stream",))
         self.launch_service("predictor", content)
         self.launch_service("ingest", content)

@@ -5,6 +5,7 @@ It notes how far it has come after each acknowledgement, and goes on from there.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -143,6 +144,7 @@ def main() -> None:
     try:
         settings = load(TrafficSettings)
         configure_logs("info")
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every request
         source = data.choose(settings)
         part = backlog.cut(source.load(), source.backlog)
         progress = Progress(settings.state / "streamed")
