@@ -19,7 +19,7 @@ UV_FOLDER = VENV / "uv"
 MINIMUM = (3, 11)
 
 
-class MissingRequirement(Exception):  # noqa: N818 - the word that recommender.errors uses
+class MissingRequirement(Exception):
     """The machine lacks something; the message is one sentence with the way out."""
 
 
@@ -65,11 +65,12 @@ def check_machine() -> None:
         ) from None
 
 
-def run(what: str, *command: object) -> None:
+def run(what: str, *command: object, said: bool = True) -> None:
     """Run a command whose failure ends the bootstrap with a sentence."""
     print("- " + what, flush=True)
     try:
-        subprocess.run([str(part) for part in command], check=True)
+        output = None if said else subprocess.DEVNULL
+        subprocess.run([str(part) for part in command], check=True, stdout=output)
     except subprocess.CalledProcessError:
         raise MissingRequirement(
             f"{what} failed, as said above: check the network (pip's and uv's own settings for a "
@@ -96,7 +97,7 @@ def install() -> None:
         run("Making .venv", sys.executable, "-m", "venv", "--clear", "--without-pip", VENV)
     pinned_uv = digest("uv.txt")
     if read(UV_FOLDER / ".installed") != pinned_uv:
-        run("Preparing pip", PYTHON, "-m", "ensurepip", "--upgrade", "--default-pip")
+        run("Preparing pip", PYTHON, "-m", "ensurepip", "--upgrade", "--default-pip", said=False)
         shutil.rmtree(UV_FOLDER, ignore_errors=True)
         run(
             "Installing uv",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import hypothesis
 import pytest
 import redis
 
+from local import backlog, ports
 from local import jars as jar_sets
 from local import java as java_runtime
 from local.kafka import Kafka
@@ -20,8 +22,12 @@ from local.postgres import Postgres
 from local.processes import REPOSITORY, Children
 from local.redis_server import RedisServer
 from local.settings import LocalSettings
+from local.stack import Content, Stack
+from local.supervisor import Supervisor
+from recommender.generate import generate
 from recommender.settings import load
 from storage.schema import migrate
+from storage.settings import KafkaSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -134,3 +140,60 @@ def spark(java_home: Path, jars: Path) -> Iterator[SparkSession]:
     )
     yield session
     session.stop()
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """Addresses of a running product."""
+
+    ingest_url: str
+    predictor_url: str
+    frontend_url: str
+    kafka_settings: KafkaSettings
+    dsn: str
+    redis_url: str
+    state: Path
+    modeler_pid: Callable[[], int]
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, java: java_runtime.Java, jars: Path
+) -> Iterator[RunningStack]:
+    """The whole product, running, on a small generated data set that has been learned.
+
+    What dies is started again, as in `make run`; nothing streams but what a test sends.
+    """
+    frontend_port, ingest_port, predictor_port = ports.free(3)
+    settings = LocalSettings(
+        state=tmp_path_factory.mktemp("product"),
+        frontend_port=frontend_port,
+        ingest_port=ingest_port,
+        predictor_port=predictor_port,
+    )
+    children = Children(settings.state)
+    supervisor = Supervisor(children, lambda death: sys.stderr.write(f"{death}\n"))
+    product = Stack(settings, children, java, jars, supervisor, durable=False)
+    try:
+        for store in (product.postgres, product.redis, product.kafka):
+            product.launch_store(store)
+        part = backlog.cut(generate(users=60, items=80, ratings=1500, seed=7), share=1.0)
+        product.prepare()
+        backlog.publish(part, product.kafka_settings)
+        content = Content("generated: for tests", ready_after=len(part.backlog))
+        product.launch_services(content)
+        product.await_service("ingest", product.ingest_url)
+        product.await_service("frontend", product.frontend_url, "live")
+        product.await_service("predictor", product.predictor_url)
+        yield RunningStack(
+            ingest_url=product.ingest_url,
+            predictor_url=product.predictor_url,
+            frontend_url=product.frontend_url,
+            kafka_settings=product.kafka_settings,
+            dsn=product.postgres.dsn(),
+            redis_url=product.redis.url,
+            state=settings.state,
+            modeler_pid=lambda: product.services["modeler"].pid,
+        )
+    finally:
+        product.close()
