@@ -10,11 +10,13 @@ import structlog
 import typer
 
 from modeler.evaluate import evaluate
+from modeler.verify import verify
 from recommender.errors import Fenced, RecommenderError
 from recommender.settings import load
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(evaluate)
+app.command()(verify)
 
 # Exit codes: 2 for what a person must correct, 3 where another modeler has the model.
 _WRONG, _FENCED = 2, 3

@@ -1,0 +1,145 @@
+"""``python -m modeler verify``: does the truth agree with itself? Reads one snapshot only."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+from psycopg2.extensions import cursor
+from rich.console import Console
+from rich.table import Table
+
+from recommender.errors import RecommenderError
+from recommender.settings import load
+from storage.settings import KafkaSettings, PostgresSettings
+from storage.truth import connect
+
+
+class VerifySettings(PostgresSettings, KafkaSettings):
+    """Where the truth is, and which topic is that of the ratings."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Numbers of one model that must agree.
+
+    Attributes
+    ----------
+    records_learned : int
+        Records of the ratings topic up to the stored offsets, as far as the log kept them.
+    dead_letters, duplicates : int
+        Of these, those that could not be read, and those whose event id had been learned.
+    ratings_stored : int
+        Rows of the history, with multiplicity.
+    counted_by_users, counted_by_items : int
+        Sums of ``n`` over the rows of each side.
+    rating_count : int
+        Ratings in the model's μ.
+    rating_sum, stored_sum : float
+        Sum of the ratings in μ and in the history.
+    """
+
+    records_learned: int
+    dead_letters: int
+    duplicates: int
+    ratings_stored: int
+    counted_by_users: int
+    counted_by_items: int
+    rating_count: int
+    rating_sum: float
+    stored_sum: float
+
+    @property
+    def agree(self) -> bool:
+        """Whether every rating has had its effect exactly once."""
+        learned = self.records_learned - self.dead_letters - self.duplicates
+        numbers = {
+            learned,
+            self.ratings_stored,
+            self.counted_by_users,
+            self.counted_by_items,
+            self.rating_count,
+        }
+        # Float sums depend on the order; one rating is far above this.
+        close = abs(self.rating_sum - self.stored_sum) <= 1e-6 * max(1.0, abs(self.stored_sum))
+        return len(numbers) == 1 and close
+
+
+def sums(settings: VerifySettings) -> Sums:
+    """Read them, all at one moment.
+
+    Raises
+    ------
+    RecommenderError
+        If there is no serving model.
+    Unavailable
+        If Postgres does not answer.
+    """
+    with closing(connect(settings)) as opened:
+        opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with opened.cursor() as cur:
+            cur.execute(
+                "SELECT model, rating_count, rating_sum FROM models WHERE status = 'serving'"
+            )
+            found = cur.fetchone()
+            if found is None:
+                raise RecommenderError("there is no serving model yet: nothing to verify")
+            model, rating_count, rating_sum = found
+            topic = settings.ratings_topic
+            return Sums(
+                records_learned=_number(
+                    cur,
+                    "SELECT sum(next_offset) FROM offsets WHERE model = %s AND topic = %s",
+                    model,
+                    topic,
+                ),
+                dead_letters=_number(
+                    cur, "SELECT count(*) FROM dead_letters WHERE topic = %s", topic
+                ),
+                duplicates=_number(
+                    cur, "SELECT sum(duplicates) FROM micro_batches WHERE model = %s", model
+                ),
+                ratings_stored=_number(cur, "SELECT count(*) FROM ratings"),
+                counted_by_users=_number(
+                    cur, "SELECT sum(n) FROM user_rows WHERE model = %s", model
+                ),
+                counted_by_items=_number(
+                    cur, "SELECT sum(n) FROM item_rows WHERE model = %s", model
+                ),
+                rating_count=rating_count,
+                rating_sum=rating_sum,
+                stored_sum=_float(cur, "SELECT sum(rating::float8) FROM ratings"),
+            )
+
+
+def _number(cur: cursor, query: str, *parameters: object) -> int:
+    return int(_float(cur, query, *parameters))
+
+
+def _float(cur: cursor, query: str, *parameters: object) -> float:
+    cur.execute(query, parameters)
+    found = cur.fetchone()
+    return float(found[0] or 0) if found else 0.0
+
+
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check on a live system that every rating has had its effect exactly once.
+
+    Exit code 1 where it has not.
+    """
+    found = sums(load(VerifySettings))
+    if as_json:
+        typer.echo(json.dumps({**asdict(found), "agree": found.agree}))
+    else:
+        table = Table("what", "number", title="Σ of the serving model")
+        for name, number in asdict(found).items():
+            table.add_row(name.replace("_", " "), f"{number:,}")
+        table.add_row("agree", "yes" if found.agree else "NO", style="" if found.agree else "red")
+        Console().print(table)
+    if not found.agree:
+        raise typer.Exit(1)
