@@ -43,7 +43,7 @@ def items_router(settings: IngestSettings) -> APIRouter:
         status_code=HTTPStatus.ACCEPTED,
         summary="Describe an item",
         response_model=Accepted,
-        responses=problem_responses(413, 415, 503),
+        responses=problem_responses(415, 503),
         openapi_extra=describe_one(ItemDescription, _EXAMPLE),
     )
     async def put_item(
@@ -60,7 +60,7 @@ def items_router(settings: IngestSettings) -> APIRouter:
         status_code=HTTPStatus.ACCEPTED,
         summary="Describe many items",
         response_model=Accepted,
-        responses=problem_responses(413, 415, 503),
+        responses=problem_responses(415, 503),
         openapi_extra=entries.described(
             several_items=[
                 {"item": "318", **_EXAMPLE},

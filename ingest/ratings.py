@@ -34,7 +34,7 @@ def ratings_router(settings: IngestSettings, clock: Clock) -> APIRouter:
         status_code=HTTPStatus.ACCEPTED,
         summary="Rate",
         response_model=Accepted,
-        responses=problem_responses(413, 415, 503),
+        responses=problem_responses(415, 503),
         openapi_extra=ratings.described(
             one_rating={"user": "u1", "item": "318", "rating": settings.rating_max},
             several_ratings=[

@@ -70,6 +70,9 @@ def create_app(
     return app
 
 
+_TOO_LARGE = {str(status): described for status, described in problem_responses(413).items()}
+
+
 def _version() -> str:
     try:
         return installed_version("recommender")
@@ -78,7 +81,7 @@ def _version() -> str:
 
 
 def _describe_problem(app: FastAPI) -> None:
-    """Put the schema that all errors refer to into OpenAPI; no route returns it as a model."""
+    """Tell OpenAPI what routes need not: the errors' schema, and that bodies are limited."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -88,6 +91,10 @@ def _describe_problem(app: FastAPI) -> None:
             described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(described.pop("$defs", {}))
             schemas["Problem"] = described
+            for path in schema["paths"].values():
+                for operation in path.values():
+                    if "requestBody" in operation:
+                        operation["responses"].update(_TOO_LARGE)
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

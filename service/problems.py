@@ -121,11 +121,17 @@ def internal_error() -> Response:
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST and isinstance(error.__cause__, _UNREADABLE):
+        # FastAPI's 400 for a body that no parser gets through; to the caller it is wrong JSON.
+        return wrong_input([FieldError("body", None, "valid JSON in UTF-8, not deeply nested")])
     detail = str(error.detail)
     if detail == _title(error.status_code):  # starlette's own: says nothing beyond the title
         detail = _DETAILS.get(error.status_code, detail)
     return problem(error.status_code, detail, headers=error.headers)
 
+
+# Not UTF-8, a number of thousands of digits; nested too deeply.
+_UNREADABLE = (ValueError, RecursionError)
 
 _DETAILS = {
     404: "There is nothing at this address; /docs lists what there is.",
