@@ -25,19 +25,7 @@ def figures(*arguments: str) -> dict[str, Any]:
 
 def test_kernel_measures_the_same_learning_twice() -> None:
     found = figures(
-        "kernel",
-        *[
-            "--ratings",
-            "20000",
-            "--users",
-            "500",
-            "--items",
-            "400",
-            "--rank",
-            "4",
-            "--repeats",
-            "1",
-        ],
+        "kernel", "--ratings=20000", "--users=500", "--items=400", "--rank=4", "--repeats=1"
     )
 
     # Plain numpy and the compiled kernel learn the same: otherwise the comparison means nothing.
