@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -51,11 +51,34 @@ class Source:
         For people: shown by the API and the frontend.
     backlog : float
         Share of the data that was learned before serving.
+    ratings, titles : int
+        How many there are; 0 until `counted`.
+    rating_min, rating_max : float
+        The scale; known once counted.
     """
 
     path: str
     description: str
     backlog: float
+    ratings: int = 0
+    titles: int = 0
+    rating_min: float = 0.5
+    rating_max: float = 5.0
+
+    def counted(self, dataset: Dataset) -> Source:
+        """The same, with what is known once it has been read: a later start need not read it."""
+        return replace(
+            self,
+            ratings=len(dataset),
+            titles=len(dataset.catalogue),
+            rating_min=dataset.rating_min,
+            rating_max=dataset.rating_max,
+        )
+
+    @property
+    def older(self) -> int:
+        """Ratings of the backlog."""
+        return int(self.ratings * self.backlog)
 
     def load(self) -> Dataset:
         """Read it.

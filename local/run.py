@@ -92,37 +92,40 @@ class Run:
             jar_sets.ensure(settings.state.resolve() / "jars", java, settings.maven_repository)
         with self._step("Kafka"):
             stack.launch_store(stack.kafka)
+        published = settings.state / "backlog-published"
+        part = None
         with self._step("Data"):
             source = data.choose(settings)
-            part = backlog.cut(source.load(), source.backlog)
+            if not published.exists():
+                part = backlog.cut(source.load(), source.backlog)
+                source = source.counted(part.dataset)
         self._console.print(
-            f"  {source.description}: {len(part.dataset):,} ratings, "
-            f"{len(part.dataset.catalogue):,} titles",
+            f"  {source.description}: {source.ratings:,} ratings, {source.titles:,} titles",
             style="bold yellow" if source.path == data.GENERATED else "",
         )
+        content = Content(
+            description=source.description,
+            rating_min=source.rating_min,
+            rating_max=source.rating_max,
+            ready_after=source.older,
+            max_batch=max(source.older // _BACKLOG_BATCHES, int(2 * settings.rate)),
+        )
+        stack.launch_web(content)
         with self._step("Topics and schema"):
             stack.prepare()
         data.remember(settings.state, source)
-        content = Content(
-            description=source.description,
-            rating_min=part.dataset.rating_min,
-            rating_max=part.dataset.rating_max,
-            ready_after=len(part.backlog),
-            max_batch=max(len(part.backlog) // _BACKLOG_BATCHES, int(2 * settings.rate)),
-        )
-        stack.launch_services(content)
-        published = settings.state / "backlog-published"
-        if not published.exists():
+        stack.launch_model(content)
+        if part is not None:
             with self._step("Publishing the catalogue and the backlog"):
                 backlog.publish(part, stack.kafka_settings)
             published.touch()
         with self._step("Web services"):
             stack.await_service("ingest", stack.ingest_url)
             stack.await_service("frontend", stack.frontend_url, "live")
-        self._await_backlog(stack, len(part.backlog))
+        self._await_backlog(stack, source.older)
         with self._step("Predictor"):
             stack.await_service("predictor", stack.predictor_url)
-        if len(part.live):
+        if source.ratings > source.older:
             stack.launch_service(
                 "traffic", content, module="local.traffic", finished=self._all_streamed
             )

@@ -194,14 +194,17 @@ class Stack:
         if self._supervisor is not None:
             self._supervisor.look_after(child, start, finished)
 
-    def launch_services(self, content: Content) -> None:
-        """Start modeler, predictor, ingest and frontend, without waiting for them."""
+    def launch_web(self, content: Content) -> None:
+        """Start ingest and frontend, without waiting; they bear it that the stores come later."""
+        self.launch_service("ingest", content)
+        self.launch_service("frontend", content)
+
+    def launch_model(self, content: Content) -> None:
+        """Start modeler and predictor, without waiting; the stores must be prepared."""
         shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed run left
         self._scratch.mkdir()
         self.launch_service("modeler", content, arguments=("stream",))
         self.launch_service("predictor", content)
-        self.launch_service("ingest", content)
-        self.launch_service("frontend", content)
 
     def await_service(self, name: str, url: str, probe: str = "ready") -> None:
         """Return once a service's probe says yes.

@@ -52,6 +52,14 @@ def test_the_next_start_continues_with_the_same(tmp_path: Path, csv: Path) -> No
     assert data.choose(settings(tmp_path, dataset=csv, backlog=0.75)) == first
 
 
+def test_what_was_counted_is_remembered(tmp_path: Path, csv: Path) -> None:
+    source = data.choose(settings(tmp_path, dataset=csv, backlog=0.4))
+    data.remember(tmp_path / "state", source.counted(source.load()))
+    again = data.choose(settings(tmp_path))
+    assert (again.ratings, again.titles, again.older) == (4, 0, 1)
+    assert (again.rating_min, again.rating_max) == (1.0, 5.0)
+
+
 def test_other_data_need_another_state(tmp_path: Path, csv: Path) -> None:
     data.remember(tmp_path / "state", data.choose(settings(tmp_path, dataset=csv)))
     other = tmp_path / "other.csv"
