@@ -14,14 +14,14 @@ from nicegui import ui
 from frontend import frame
 from frontend.api import Api
 from frontend.feed import ModelFeed
-from frontend.pages import Page, for_you
+from frontend.pages import Page, for_you, live
 from frontend.secret import storage_secret
 from frontend.settings import FrontendSettings
 from frontend.visit import Visit
 from frontend.visitor import Visitor
 from service.app import create_app
 
-PAGES: tuple[Page, ...] = (for_you.PAGE,)
+PAGES: tuple[Page, ...] = (for_you.PAGE, live.PAGE)
 TITLE = "Recommender"
 # What arrives this fast is in the first picture; the rest follows over the socket.
 FIRST_PICTURE = 0.15  # seconds
@@ -39,12 +39,13 @@ def create_root(
         def builder(page: Page) -> Callable[[], None]:
             def build() -> None:
                 ui.page_title(f"{page.title} · {TITLE}")
+                here(page)
                 loading.extend(page.build(visit, scale))
 
             return build
 
         frame.add_head()
-        frame.header(visit, pages)
+        here = frame.header(visit, pages)
         with ui.element("main").classes("content") as content:
             content.props["id"] = "content"
             ui.sub_pages({page.path: builder(page) for page in pages})

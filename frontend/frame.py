@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nicegui import ui
@@ -24,8 +24,12 @@ def add_head() -> None:
     ui.colors(primary="#6d4aff", accent="#f5a700", positive="#1f9d61", warning="#a65b00")
 
 
-def header(visit: Visit, pages: Sequence[Page]) -> None:
-    """The header: name, pages (where there is more than one), state of the stream, the light."""
+def header(visit: Visit, pages: Sequence[Page]) -> Callable[[Page], None]:
+    """The header: name, pages (where there is more than one), state of the stream, the light.
+
+    Returns what is to be called with the page that is shown.
+    """
+    ways: dict[str, ui.link] = {}
     dark = ui.dark_mode(visit.visitor.dark)
     with ui.element("header").classes("top"):
         skip = ui.link("Skip to the content", "#content").classes("skip")
@@ -41,10 +45,10 @@ def header(visit: Visit, pages: Sequence[Page]) -> None:
             )
             ui.label("Recommender").classes("brand-name")
         if len(pages) > 1:
-            with ui.element("nav").classes("ways") as ways:
-                ways.props["aria-label"] = "Pages"
+            with ui.element("nav").classes("ways") as nav:
+                nav.props["aria-label"] = "Pages"
                 for page in pages:
-                    ui.link(page.title, page.path).classes("way")
+                    ways[page.path] = ui.link(page.title, page.path).classes("way")
         ui.element("div").classes("space")
         pulse = ui.label("connecting …").classes("pulse").mark("pulse")
         light = ui.button(icon=_LIGHTS[dark.value][0], color=None)
@@ -82,6 +86,17 @@ def header(visit: Visit, pages: Sequence[Page]) -> None:
     show_light()
     visit.feed.changed.connect(pulse, show_pulse)
     show_pulse()
+
+    def here(page: Page) -> None:
+        for path, way in ways.items():
+            if path == page.path:
+                way.classes(add="here")
+                way.props["aria-current"] = "page"
+            else:
+                way.classes(remove="here")
+                way.props.pop("aria-current", None)
+
+    return here
 
 
 def footer(visit: Visit) -> None:

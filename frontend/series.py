@@ -12,6 +12,8 @@ from frontend.answers import Measurement
 POINTS = 360
 # Ratings over which the smoothed line forgets to 1/e: steady to the eye, yet it follows.
 WINDOW = 10_000
+# Ratings of one place on the line at least: the error of a few says nothing about the model.
+LEAST = 250
 
 
 class Point(NamedTuple):
@@ -22,21 +24,47 @@ class Point(NamedTuple):
     smoothed: float
 
 
-def line(series: Sequence[Measurement], points: int = POINTS, window: int = WINDOW) -> list[Point]:
+class Recent(NamedTuple):
+    """Errors over the latest ratings together, in stars, and how many ratings those are."""
+
+    ratings: int
+    rmse: float
+    mae: float
+
+
+def line(
+    series: Sequence[Measurement],
+    points: int = POINTS,
+    window: int = WINDOW,
+    least: int = LEAST,
+) -> list[Point]:
     """At most `points` stretches of consecutive micro-batches, in the order of the stream.
 
-    The RMSE of a stretch is that of its ratings together, ``√(Σ nᵢ RMSEᵢ² / Σ nᵢ)``. The smoothed
-    one is the root of the mean of squared errors with weight ``exp(-age / window)``, age counted
-    in ratings and corrected for the start.
+    A stretch has at least `least` ratings, doubled until the points suffice, so that places stay
+    where they are while the stream goes on; a remainder belongs to the last stretch. The RMSE of
+    a stretch is that of its ratings together, ``√(Σ nᵢ RMSEᵢ² / Σ nᵢ)``. The smoothed one is the
+    root of the mean of squared errors with weight ``exp(-age / window)``, age counted in ratings
+    and corrected for the start.
     """
     measured = [m for m in series if m.rmse is not None and m.ratings > 0]
-    width = max(1, math.ceil(len(measured) / points))
+    total = sum(m.ratings for m in measured)
+    while least * points < total:
+        least *= 2
+    stretches: list[list[Measurement]] = []
+    held = least  # ratings of the last stretch; full, so that the first one is begun
+    for measurement in measured:
+        if held >= least:
+            stretches.append([])
+            held = 0
+        stretches[-1].append(measurement)
+        held += measurement.ratings
+    if held < least and len(stretches) > 1:
+        remainder = stretches.pop()
+        stretches[-1].extend(remainder)
     out: list[Point] = []
     squared = weight = 0.0
-    for start in range(0, len(measured), width):
-        stretch = measured[start : start + width]
-        ratings = sum(m.ratings for m in stretch)
-        error = sum(m.ratings * (m.rmse or 0.0) ** 2 for m in stretch)
+    for stretch in stretches:
+        ratings, error = _squared_error(stretch)
         keep = math.exp(-ratings / window)
         squared = keep * squared + (1 - keep) * error / ratings
         weight = keep * weight + (1 - keep)
@@ -46,6 +74,31 @@ def line(series: Sequence[Measurement], points: int = POINTS, window: int = WIND
             )
         )
     return out
+
+
+def _squared_error(stretch: Sequence[Measurement]) -> tuple[int, float]:
+    """Ratings of a stretch and the sum of their squared errors."""
+    return (
+        sum(m.ratings for m in stretch),
+        sum(m.ratings * (m.rmse or 0.0) ** 2 for m in stretch),
+    )
+
+
+def recent(series: Sequence[Measurement], window: int = WINDOW) -> Recent | None:
+    """Errors over the latest micro-batches that have `window` ratings together; None if none."""
+    latest: list[Measurement] = []
+    ratings = 0
+    for measurement in reversed(series):
+        if ratings >= window:
+            break
+        if measurement.rmse is not None and measurement.ratings > 0:
+            latest.append(measurement)
+            ratings += measurement.ratings
+    if not latest:
+        return None
+    _, squared = _squared_error(latest)
+    absolute = sum(m.ratings * (m.mae or 0.0) for m in latest)
+    return Recent(ratings, math.sqrt(squared / ratings), absolute / ratings)
 
 
 def ratings_per_second(readings: Sequence[tuple[float, int]]) -> float:

@@ -53,6 +53,6 @@ export default {
       this.draft = value;
       if (value !== this.value) this.$emit("rate", value);
     },
-    reset() { this.draft = null; },
+    reset() { clearTimeout(this.timer); this.timer = null; this.draft = null; },
   },
 };

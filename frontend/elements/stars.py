@@ -56,8 +56,10 @@ class Stars(Element, component="stars.js"):
     def value(self, value: float | None) -> None:
         if self.props["value"] != value:
             self.props["value"] = value
-        elif value is None:
-            self.run_method("reset")  # what the browser shows in advance was refused
+            if value is None:
+                # Taken back. Given and taken back within one message to the browser, the value
+                # would not change there, and what it shows in advance would stay.
+                self.run_method("reset")
 
     def _rated(self, event: GenericEventArguments) -> None:
         value = event.args

@@ -260,3 +260,20 @@ def test_dark_as_the_machine_and_by_choice(browser: Browser, stage: Stage) -> No
     expect(body).to_have_class(re.compile("body--light"))
     page.reload()
     expect(body).to_have_class(re.compile("body--light"))
+
+
+def test_walking_between_the_pages(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    expect(page.locator(".panel-recommended .film-name")).to_have_count(10)
+    page.get_by_role("link", name="Live").click()
+    expect(page.locator(".panel-figures .figure")).to_have_count(7)
+    expect(page).to_have_title("Live · Recommender")
+    expect(page.get_by_role("link", name="Live")).to_have_attribute("aria-current", "page")
+    expect(page.locator(".panel-accuracy .panel-status")).to_contain_text("30,000 ratings")
+    stage.world.stream(5)
+    expect(page.locator(".panel-accuracy .panel-status")).to_contain_text("35,000 ratings")
+    page.go_back()
+    expect(page.locator(".panel-recommended .film-name")).to_have_count(10)
+    rate(page, "Rate Heat (1995)", 4)
+    expect(page.locator(".panel-recommended .panel-status")).to_contain_text("Learned Heat")
+    expect(page.locator(".panel-ratings .film-name")).to_have_text(["Heat"])

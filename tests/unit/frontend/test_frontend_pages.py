@@ -19,11 +19,11 @@ REFRESH = 0.05  # seconds between two readings of the model
 
 
 @asynccontextmanager
-async def visiting(world: World) -> AsyncIterator[User]:
+async def visiting(world: World, path: str = "/") -> AsyncIterator[User]:
     api = Api(*clients(world))
     feed = ModelFeed(api, REFRESH)
     async with user_simulation(create_root(api, feed, (0.5, 5.0))) as user:
-        await user.open("/")
+        await user.open(path)
         try:
             yield user
         finally:
@@ -31,9 +31,9 @@ async def visiting(world: World) -> AsyncIterator[User]:
             await api.close()
 
 
-def visit(world: World, steps: Callable[[User], Awaitable[None]]) -> None:
+def visit(world: World, steps: Callable[[User], Awaitable[None]], path: str = "/") -> None:
     async def run() -> None:
-        async with visiting(world) as user:
+        async with visiting(world, path) as user:
             await steps(user)
 
     asyncio.run(run())
@@ -303,6 +303,24 @@ def test_where_the_data_is_from(data: str, marked: bool) -> None:
         assert text(user, "counts") == "3 users · 16 films · 0 ratings learned"
 
     visit(World(data=data), steps)
+
+
+def test_the_live_page_shows_figures_and_settings() -> None:
+    world = World()
+    world.stream(2)
+
+    async def steps(user: User) -> None:
+        await until(lambda: text(user, "figure-RMSE") != "–", "the figures")
+        # the fake's errors of two equal batches: 1.17 and 1.1157; its MAE is always 0.7
+        assert text(user, "figure-RMSE") == "1.143"
+        assert text(user, "figure-MAE") == "0.700"
+        await user.should_see("2,000")
+        await user.should_see("rank")
+        world.predictor_away = True
+        await until(lambda: "last figures known" in text(user, "figures-status"), "the word")
+        assert text(user, "figure-MAE") == "0.700"
+
+    visit(world, steps, "/live")
 
 
 def test_nothing_is_asked_while_nobody_looks() -> None:

@@ -1,0 +1,28 @@
+"""The stream: how the error falls while ratings flow, and the figures of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from frontend.pages import Page, Scale
+from frontend.panels.accuracy import AccuracyPanel
+from frontend.panels.figures import FiguresPanel
+from frontend.panels.settings_table import SettingsPanel
+from frontend.visit import Visit
+
+
+def build(visit: Visit, scale: Scale) -> Sequence[asyncio.Task[None]]:
+    """Draw the page; the feed brings all that it shows."""
+    with ui.element("div").classes("identity"), ui.element("h1"):
+        ui.label("Every rating is tested, then learned.").classes("inline")
+    with ui.element("div").classes("grid grid-live"):
+        AccuracyPanel(visit)
+        FiguresPanel(visit)
+        SettingsPanel(visit)
+    return []
+
+
+PAGE = Page("/live", "Live", build)

@@ -1,0 +1,90 @@
+"""Pictures of every page, light and dark, for the README and the docs: ``make screenshots``.
+
+Takes them from a stack that is running (``make run``), as a visitor who rates a few films.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from playwright.sync_api import Browser, Page, expect
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a script, from anywhere
+
+from frontend.app import PAGES
+from tests.e2e.browser import browsing
+
+SCREENS = {"wide": (1600, 960), "phone": (390, 844)}
+# Places in the list of the most rated films, and the stars given there.
+TASTE = ((0, 5.0), (1, 4.5), (3, 2.0), (4, 4.0))
+
+
+def main(
+    url: Annotated[str, typer.Option(help="Address of the frontend.")] = "http://127.0.0.1:8080",
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("docs/images"),
+) -> None:
+    """Take the pictures."""
+    console = Console(stderr=True)
+    try:
+        httpx.get(f"{url}/health/live", timeout=3).raise_for_status()
+    except httpx.HTTPError as error:
+        console.print(f"{url} does not answer ({error}); start it with `make run`", markup=False)
+        raise typer.Exit(2) from error
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with browsing() as browser:
+            for light in ("light", "dark"):
+                for screen in SCREENS:
+                    for path in take(browser, url, out, light, screen):
+                        console.print(str(path), markup=False)
+    except FileNotFoundError as error:
+        console.print(str(error), markup=False)
+        raise typer.Exit(2) from error
+
+
+def take(browser: Browser, url: str, out: Path, light: str, screen: str) -> list[Path]:
+    """The pictures of one light and one screen; a fresh visitor each."""
+    width, height = SCREENS[screen]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if light == "dark" else "light",
+        device_scale_factor=2 if screen == "phone" else 1,
+    )
+    page = context.new_page()
+    page.goto(url)
+    for place, stars in TASTE:
+        rate(page, place, stars)
+    paths = []
+    for shown in PAGES:
+        if shown.path != "/":
+            page.goto(url + shown.path)
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(2500)  # two readings of the model: the rate is known
+        name = shown.path.strip("/") or "for-you"
+        path = out / f"{name}-{screen}-{light}.png"
+        page.screenshot(path=path, full_page=screen == "wide")
+        paths.append(path)
+    context.close()
+    return paths
+
+
+def rate(page: Page, place: int, stars: float) -> None:
+    """Click stars in the list of films, and wait until the model has learned it."""
+    slider = page.locator(".panel-search [role=slider]").nth(place)
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box is not None
+    status = page.locator(".panel-recommended .panel-status")
+    before = status.inner_text()
+    slider.click(position={"x": box["width"] * stars / 5 - 3, "y": box["height"] / 2})
+    expect(status).not_to_have_text(before, timeout=15_000)
+    expect(status).to_contain_text("Learned", timeout=15_000)
+
+
+if __name__ == "__main__":
+    typer.run(main)
