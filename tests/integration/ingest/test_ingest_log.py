@@ -20,17 +20,8 @@ WITHIN = 30.0  # seconds
 
 
 @pytest.fixture
-def settings(kafka: Kafka) -> KafkaSettings:
+def topics(settings: KafkaSettings) -> KafkaSettings:
     """Topics of this test alone, made."""
-    name = uuid.uuid4().hex
-    settings = KafkaSettings(
-        kafka_bootstrap_servers=kafka.bootstrap_servers,
-        ratings_topic=f"ratings-{name}",
-        items_topic=f"items-{name}",
-        dead_letter_topic=f"dead-{name}",
-        partitions=4,
-        kafka_delivery_timeout=2.0,
-    )
     create_topics(settings)
     return settings
 
@@ -57,28 +48,26 @@ def read(consumer: Consumer, position: Position) -> Record:
     return message.key() or b"", message.value()
 
 
-def test_topics_are_made_once_as_the_settings_say(settings: KafkaSettings) -> None:
-    assert create_topics(settings) == []
-    assert end_offsets(settings, settings.ratings_topic) == dict.fromkeys(range(4), 0)
-    assert end_offsets(settings, settings.items_topic) == {0: 0}
-    more = settings.model_copy(update={"partitions": 8})
+def test_topics_are_made_once_as_the_settings_say(topics: KafkaSettings) -> None:
+    assert create_topics(topics) == []
+    assert end_offsets(topics, topics.ratings_topic) == dict.fromkeys(range(4), 0)
+    assert end_offsets(topics, topics.items_topic) == {0: 0}
+    more = topics.model_copy(update={"partitions": 8})
     assert create_topics(more) == []  # keys would move to other partitions
-    assert len(end_offsets(settings, settings.ratings_topic)) == 4
+    assert len(end_offsets(topics, topics.ratings_topic)) == 4
 
 
-def test_offsets_of_an_unknown_topic_are_an_error(settings: KafkaSettings) -> None:
+def test_offsets_of_an_unknown_topic_are_an_error(topics: KafkaSettings) -> None:
     with pytest.raises(Unavailable, match=r"[Uu]nknown topic"):
-        end_offsets(settings, "no-such-topic")
+        end_offsets(topics, "no-such-topic")
 
 
-def test_each_record_is_where_its_position_says(
-    settings: KafkaSettings, consumer: Consumer
-) -> None:
-    topic = settings.ratings_topic
+def test_each_record_is_where_its_position_says(topics: KafkaSettings, consumer: Consumer) -> None:
+    topic = topics.ratings_topic
     records: list[Record] = [(b"user%d" % (n % 5), b"value%d" % n) for n in range(20)]
 
     async def publish() -> list[Position]:
-        async with RatingLog(settings) as log:
+        async with RatingLog(topics) as log:
             assert await log.trouble([topic]) == []
             assert await log.trouble([topic, "nope"]) == ["Kafka has no topic nope"]
             assert await log.publish(topic, []) == []
@@ -93,27 +82,25 @@ def test_each_record_is_where_its_position_says(
         assert mine == sorted(mine)
 
 
-def test_keys_go_where_javas_clients_send_them(settings: KafkaSettings) -> None:
+def test_keys_go_where_javas_clients_send_them(topics: KafkaSettings) -> None:
     # org.apache.kafka.common.utils.Utils.murmur2 as in Kafka's own UtilsTest, and
     # partition = (hash & 0x7fffffff) % 4.
     hashes = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
-    topic = settings.ratings_topic
+    topic = topics.ratings_topic
 
     async def publish() -> list[Position]:
-        async with RatingLog(settings) as log:
+        async with RatingLog(topics) as log:
             return await log.publish(topic, [(key, b"") for key in hashes])
 
     expected = [(value & 0x7FFFFFFF) % 4 for value in hashes.values()]
     assert [position.partition for position in asyncio.run(publish())] == expected
 
 
-def test_many_callers_at_once_each_get_their_own(
-    settings: KafkaSettings, consumer: Consumer
-) -> None:
+def test_many_callers_at_once_each_get_their_own(topics: KafkaSettings, consumer: Consumer) -> None:
     async def publish() -> list[list[Position]]:
-        async with RatingLog(settings) as log:
+        async with RatingLog(topics) as log:
             calls = [
-                log.publish(settings.ratings_topic, [(b"%d" % n, b"%d" % n)] * (n % 3 + 1))
+                log.publish(topics.ratings_topic, [(b"%d" % n, b"%d" % n)] * (n % 3 + 1))
                 for n in range(100)
             ]
             return await asyncio.gather(*calls)
@@ -122,31 +109,31 @@ def test_many_callers_at_once_each_get_their_own(
     assert [len(positions) for positions in answers] == [n % 3 + 1 for n in range(100)]
     for n in (0, 50, 99):
         assert read(consumer, answers[n][-1]) == (b"%d" % n, b"%d" % n)
-    assert sum(end_offsets(settings, settings.ratings_topic).values()) == sum(map(len, answers))
+    assert sum(end_offsets(topics, topics.ratings_topic).values()) == sum(map(len, answers))
 
 
-def test_loading_writes_everything(settings: KafkaSettings) -> None:
+def test_loading_writes_everything(topics: KafkaSettings) -> None:
     count = 250_000  # more than the client's queue holds
     records = ((b"%d" % (n % 1000), b"%d" % n) for n in range(count))
-    assert load(settings, settings.ratings_topic, records) == count
-    assert sum(end_offsets(settings, settings.ratings_topic).values()) == count
+    assert load(topics, topics.ratings_topic, records) == count
+    assert sum(end_offsets(topics, topics.ratings_topic).values()) == count
 
 
-def test_dead_letters_are_listed_oldest_first(settings: KafkaSettings) -> None:
+def test_dead_letters_are_listed_oldest_first(topics: KafkaSettings) -> None:
     letters = [DeadLetter("ratings", 1, n, f"reason {n}", b"\xff", None) for n in range(5)]
-    assert list_dead_letters(settings) == []
-    assert publish_dead_letters(settings, letters) == 5
-    assert list_dead_letters(settings) == letters
-    assert list_dead_letters(settings, limit=2) == letters[3:]
+    assert list_dead_letters(topics) == []
+    assert publish_dead_letters(topics, letters) == 5
+    assert list_dead_letters(topics) == letters
+    assert list_dead_letters(topics, limit=2) == letters[3:]
 
 
 def test_while_kafka_is_away_nothing_is_acknowledged_and_then_it_goes_on(
-    settings: KafkaSettings, kafka: Kafka
+    topics: KafkaSettings, kafka: Kafka
 ) -> None:
-    topic = settings.ratings_topic
+    topic = topics.ratings_topic
 
     async def go() -> None:
-        async with RatingLog(settings) as log:
+        async with RatingLog(topics) as log:
             await log.publish(topic, [(b"a", b"before")])
             await asyncio.to_thread(kafka.stop)
             try:
@@ -156,7 +143,7 @@ def test_while_kafka_is_away_nothing_is_acknowledged_and_then_it_goes_on(
                     await log.publish(topic, [(b"a", b"during")])
                 waited = asyncio.get_running_loop().time() - begin
                 # the setting, and librdkafka's look at the clock once a second
-                assert waited < settings.kafka_delivery_timeout + 2.0
+                assert waited < topics.kafka_delivery_timeout + 2.0
             finally:
                 await asyncio.to_thread(kafka.launch)
                 await asyncio.to_thread(kafka.await_ready)
@@ -164,20 +151,20 @@ def test_while_kafka_is_away_nothing_is_acknowledged_and_then_it_goes_on(
             await log.publish(topic, [(b"a", b"after")])
 
     asyncio.run(go())
-    assert sum(end_offsets(settings, topic).values()) == 2
+    assert sum(end_offsets(topics, topic).values()) == 2
 
 
-def test_a_full_queue_is_refused_at_once(settings: KafkaSettings) -> None:
-    small = settings.model_copy(update={"kafka_queue": 1000})
+def test_a_full_queue_is_refused_at_once(topics: KafkaSettings) -> None:
+    small = topics.model_copy(update={"kafka_queue": 1000})
 
     async def go() -> None:
         async with RatingLog(small) as log:
             with pytest.raises(Unavailable, match="waiting"):
-                await log.publish(settings.ratings_topic, [(b"a", b"")] * 1001)
-            await log.publish(settings.ratings_topic, [(b"a", b"")] * 1000)
+                await log.publish(topics.ratings_topic, [(b"a", b"")] * 1001)
+            await log.publish(topics.ratings_topic, [(b"a", b"")] * 1000)
 
     asyncio.run(go())
-    assert sum(end_offsets(settings, settings.ratings_topic).values()) == 1000
+    assert sum(end_offsets(topics, topics.ratings_topic).values()) == 1000
 
 
 def test_where_there_is_no_kafka_every_call_says_so_in_time() -> None:
