@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from predictor.app import build
-from predictor.settings import PredictorSettings
-from service.serve import serve
+import os
+
+
+def main() -> None:
+    """Run the predictor with the settings of the environment."""
+    # Before numpy is loaded: it reads this once. Requests are many and their products small;
+    # threads that share a product wait for each other (1.6 against 0.16 ms on two busy cores).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+    from predictor.app import build
+    from predictor.settings import PredictorSettings
+    from service.serve import serve
+
+    serve(PredictorSettings, build)
+
 
 if __name__ == "__main__":
-    serve(PredictorSettings, build)
+    main()

@@ -35,7 +35,8 @@ def test_a_micro_batch_shows_within_milliseconds(client, writer):
         delays.append(time.perf_counter() - begin)
         assert first == "new0"  # all alike: the first of equals
         assert batch(client) == number + 2
-    assert sorted(delays)[10] < 0.05, f"median of 20: {sorted(delays)[10] * 1e3:.1f} ms"
+    # Some 5 ms on a quiet machine; the limit is half of what any regular asking would take.
+    assert sorted(delays)[10] < 0.1, f"median of 20: {sorted(delays)[10] * 1e3:.1f} ms"
 
 
 def test_waiting_ends_when_the_record_is_learned_and_not_before(client, writer):
