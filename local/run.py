@@ -96,7 +96,7 @@ class Run:
         part = None
         with self._step("Data"):
             source = data.choose(settings)
-            if not published.exists():
+            if not published.exists() or not source.ratings:
                 part = backlog.cut(source.load(), source.backlog)
                 source = source.counted(part.dataset)
         self._console.print(
@@ -115,7 +115,7 @@ class Run:
             stack.prepare()
         data.remember(settings.state, source)
         stack.launch_model(content)
-        if part is not None:
+        if part is not None and not published.exists():
             with self._step("Publishing the catalogue and the backlog"):
                 backlog.publish(part, stack.kafka_settings)
             published.touch()

@@ -177,7 +177,7 @@ def stack(
     try:
         for store in (product.postgres, product.redis, product.kafka):
             product.launch_store(store)
-        part = backlog.cut(generate(users=60, items=80, ratings=1500, seed=7), share=1.0)
+        part = backlog.cut(generate(users=60, items=120, ratings=1500, seed=7), share=1.0)
         product.prepare()
         backlog.publish(part, product.kafka_settings)
         content = Content("generated: for tests", ready_after=len(part.backlog))

@@ -13,15 +13,19 @@ import psycopg2
 
 
 def await_learned(stack: Any, position: dict[str, Any], within: float = 90.0) -> None:
-    """Ask until the model has learned a record."""
+    """Ask, with the predictor's own bounded waiting, until the model has learned a record."""
     deadline = time.monotonic() + within
     place = f"{position['partition']}:{position['offset']}"
     while time.monotonic() < deadline:
         answer = httpx.get(
             f"{stack.predictor_url}/recommend", params={"user": "x", "after": place}, timeout=30
         )
-        next_offset = answer.json()["as_of"]["offsets"].get(str(position["partition"]), 0)
-        if next_offset > position["offset"]:
+        # 503 with the reason where it is not learned yet when the predictor's patience ends.
+        assert answer.status_code in (200, 503), answer.text
+        if answer.is_success:
+            assert (
+                answer.json()["as_of"]["offsets"][str(position["partition"])] > position["offset"]
+            )
             return
     raise AssertionError(f"record {place} was not learned within {within:g} s")
 
