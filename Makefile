@@ -18,9 +18,11 @@ TESTS ?=
 # `make benchmarks BENCHMARK=stream`
 BENCHMARK ?=
 UPGRADE ?=
+# `make screenshots URL=http://127.0.0.1:8080`
+URL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix clean lock benchmarks venv
+.PHONY: help run test check fix clean lock docs screenshots benchmarks venv
 
 help: ## Say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +45,12 @@ fix: venv ## Format, and repair what the linter can
 
 benchmarks: venv ## Measure [BENCHMARK=name]
 	$(RUN) -m benchmarks $(BENCHMARK)
+
+docs: venv ## Write docs/settings.md anew from the code
+	$(RUN) -m docs.settings
+
+screenshots: venv ## Pictures of every page, from a running stack [URL=address]
+	$(RUN) tests/e2e/screenshots.py $(if $(URL),--url '$(URL)')
 
 lock: venv ## Compile pyproject.toml into the pinned, hashed files of requirements/ [UPGRADE=1]
 	$(UV) pip compile $(COMPILE) requirements/uv.in -o requirements/uv.txt

@@ -51,11 +51,11 @@ class InvalidSetting(RecommenderError):
 
 
 class InvalidData(RecommenderError):
-    """A file that cannot be read as ratings or films; the message names the file and the line or column."""
+    """A file that is not ratings or films; the message names the file, line and column."""
 
 
 class Unavailable(RecommenderError):
-    """A store did not answer within its time limit; nothing was lost, trying again later is right."""
+    """A store did not answer in time; nothing was lost, and trying again later is right."""
 
     def __init__(self, store: str, reason: str) -> None:
         self.store = store

@@ -10,7 +10,8 @@ their own counts, ``γ_x = γ / (1 + n_x)^p``, and both vectors taken from their
 docs/model.md), s the width of the scale over that of MovieLens, so that one setting of γ serves
 any scale. No step overshoots: where the four changes together would move r̂ past r (their gain
 ``γ'_x + γ'_y + (γ_x |P_y|² + γ_y |U_x|²)/s`` exceeds 1) all are divided by that gain, so that no
-setting and no data make the model diverge. μ is the mean of all ratings before this one and half the scale as one more.
+setting and no data make the model diverge. μ is the mean of all ratings before this one, with half
+the scale as one more.
 
 References: Funk (2006); Koren, Bell and Volinsky (2009), "Matrix factorization techniques".
 """

@@ -25,14 +25,19 @@ class Settings(BaseSettings):
 class ScaleSettings(Settings):
     """The scale that ratings are given on."""
 
-    rating_min: float = Field(0.5, description="Lowest rating that is accepted.", allow_inf_nan=False)
-    rating_max: float = Field(5.0, description="Highest rating that is accepted.", allow_inf_nan=False)
+    rating_min: float = Field(
+        0.5, description="Lowest rating that is accepted.", allow_inf_nan=False
+    )
+    rating_max: float = Field(
+        5.0, description="Highest rating that is accepted.", allow_inf_nan=False
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.rating_min >= self.rating_max:
             raise ValueError(
-                f"{PREFIX}RATING_MIN={self.rating_min} must be below {PREFIX}RATING_MAX={self.rating_max}"
+                f"{PREFIX}RATING_MIN={self.rating_min} must be below "
+                f"{PREFIX}RATING_MAX={self.rating_max}"
             )
         return self
 
