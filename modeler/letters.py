@@ -60,6 +60,9 @@ class LetterCarrier:
             ):
                 with attempt:
                     self._publish_all()
+                if attempt.retry_state.outcome is not None and attempt.retry_state.outcome.failed:
+                    reason = str(attempt.retry_state.outcome.exception())
+                    log.warning("dead letters wait", reason=reason)
 
     def _publish_all(self) -> None:
         truth = Truth(self._postgres)

@@ -60,8 +60,8 @@ def string_buffers(ids: pa.StringArray) -> tuple[npt.NDArray[np.int32], npt.NDAr
 
 
 @numba.njit(cache=True)
-def _mixed(x: Any) -> Any:
-    """SplitMix64's finaliser (Steele, Lea and Flood, 2014)."""
+def mixed(x: Any) -> Any:
+    """SplitMix64's finaliser: a well-mixed 64-bit number from any (Steele et al., 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
@@ -75,10 +75,10 @@ def _fill(offsets: Any, data: Any, salt: Any, factors: Any, scale: Any, first: A
         key = np.uint64(0xCBF29CE484222325)
         for position in range(offsets[row], offsets[row + 1]):
             key = (key ^ np.uint64(data[position])) * np.uint64(0x100000001B3)
-        key = _mixed(key ^ salt)
+        key = mixed(key ^ salt)
         for column in range(factors.shape[1]):
             counter = first + np.uint64(column + 1)
-            draw = _mixed(key + counter * np.uint64(0x9E3779B97F4A7C15))
+            draw = mixed(key + counter * np.uint64(0x9E3779B97F4A7C15))
             total = (
                 (draw & sixteen)
                 + ((draw >> np.uint64(16)) & sixteen)

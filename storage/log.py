@@ -27,6 +27,7 @@ from storage.kafka_client import (
     unavailable,
 )
 from storage.settings import KafkaSettings
+from storage.topics import MAX_DEAD_LETTER_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,8 @@ def _producer_options(settings: KafkaSettings, delivery_timeout: float) -> dict[
         "partitioner": "murmur2_random",
         "message.timeout.ms": round(delivery_timeout * 1000),
         "compression.type": "lz4",
+        # The topic has the last word on what is too large; of the dead-letter topic it is more.
+        "message.max.bytes": MAX_DEAD_LETTER_BYTES,
     }
 
 

@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 REQUEST_TIMEOUT = 10.0
 """Seconds for one administrative request; a broker under load takes one or two."""
 
+MAX_DEAD_LETTER_BYTES = 4 * 2**20
+"""Largest letter: a record of Kafka's default limit, 1 MiB, grows by a third in base64."""
+
 _SAFE_REPLICAS = 3  # from here on one replica may fail while writes go on, with two in sync
 
 
@@ -86,7 +89,12 @@ def _topics(settings: KafkaSettings) -> list[NewTopic]:
     return [
         NewTopic(settings.ratings_topic, settings.partitions, replicas, config=keep),
         NewTopic(settings.items_topic, 1, replicas, config=keep | {"cleanup.policy": "compact"}),
-        NewTopic(settings.dead_letter_topic, 1, replicas, config=keep),
+        NewTopic(
+            settings.dead_letter_topic,
+            1,
+            replicas,
+            config=keep | {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)},
+        ),
     ]
 
 
