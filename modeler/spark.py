@@ -34,6 +34,8 @@ def session(settings: ModelerSettings, scratch: Path) -> SparkSession:
         # Times are seconds since the epoch throughout; no machine's time zone may enter.
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "2",
+        # A micro-batch's plan is one task: planning it again while it runs only costs time.
+        "spark.sql.adaptive.enabled": "false",
         # A worker keeps its compiled kernels and its connection for the next micro-batch.
         "spark.python.worker.reuse": "true",
         "spark.python.worker.idleTimeoutSeconds": "0",

@@ -80,7 +80,7 @@ class Stream:
         try:
             spark = session(settings, scratch)
             try:
-                spark.range(1).coalesce(1).mapInArrow(warm_up, REPORT_SCHEMA).collect()
+                threading.Thread(target=_warm_up, args=(spark,), daemon=True).start()
                 while not self._stopping.is_set():
                     self._hold_on(spark, scratch)
             finally:
@@ -276,6 +276,14 @@ class Learning:
             rating_sum=report.total,
             rating_count=report.count,
         )
+
+
+def _warm_up(spark: SparkSession) -> None:
+    """Start a worker and load its kernels while the stream is being set up."""
+    try:
+        spark.range(1).coalesce(1).mapInArrow(warm_up, REPORT_SCHEMA).collect()
+    except Exception as error:  # the first micro-batch will do it, or meet the same trouble
+        log.debug("not warmed up", reason=_first_line(error))
 
 
 def _await_end(query: StreamingQuery, wake: threading.Event) -> None:
