@@ -22,7 +22,7 @@ UPGRADE ?=
 URL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix clean lock docs screenshots benchmarks venv
+.PHONY: help run test check fix clean lock docs screenshots benchmarks verify venv
 
 help: ## Say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: venv ## Formatter, linter, strict types, import rules; changes nothing
 fix: venv ## Format, and repair what the linter can
 	$(RUN) -m ruff format
 	$(RUN) -m ruff check --fix
+
+verify: venv ## Check that the running stack has counted every rating exactly once
+	@addresses=$$($(RUN) -m local env) && eval "$$addresses" && exec $(RUN) -m modeler verify
 
 benchmarks: venv ## Measure [BENCHMARK=name]
 	$(RUN) -m benchmarks $(BENCHMARK)

@@ -49,6 +49,18 @@ def run(
         raise typer.Exit(1) from None
 
 
+@app.command()
+def env() -> None:
+    """Print the running stack's addresses: eval "$(python -m local env)"."""
+    from local.environment import exports, of_running
+
+    try:
+        typer.echo(exports(of_running(load(LocalSettings).state)))
+    except RecommenderError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
 def _settings(given: dict[str, Any]) -> LocalSettings:
     """The environment's settings, overridden by the command line's; both are checked alike."""
 

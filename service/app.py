@@ -9,6 +9,7 @@ from importlib.metadata import version as installed_version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi_offline import FastAPIOffline
 
 from service import metrics
 from service.health import Readiness, always_ready, health_router
@@ -51,7 +52,7 @@ def create_app(
         With ``/health/live``, ``/health/ready``, ``/metrics``, ``/docs`` and ``/openapi.json``
         beside the given routes; every error a problem (`service.problems`).
     """
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs from our own files: a laptop or a cluster may have no internet
         title=title,
         description=description,
         version=_version(),

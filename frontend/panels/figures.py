@@ -20,7 +20,7 @@ class FiguresPanel:
             for name in (
                 "ratings per second",
                 "ratings learned",
-                "s since the last commit",
+                "s since commit",
                 "users",
                 "films",
                 "RMSE of late, stars",
@@ -52,7 +52,7 @@ class FiguresPanel:
         for name, text in {
             "ratings per second": f"{feed.rate:,.0f}",
             "ratings learned": f"{model.counts.ratings:,}",
-            "s since the last commit": "–" if age is None else f"{age:,.1f}",
+            "s since commit": "–" if age is None else f"{age:,.1f}",
             "users": f"{model.counts.users:,}",
             "films": f"{model.counts.items:,}",
             "RMSE of late, stars": "–" if late is None else f"{late.rmse:.3f}",
