@@ -21,6 +21,7 @@ from pyspark import TaskContext
 from modeler import records
 from modeler.records import DeadLetters
 from recommender import micro_batch
+from recommender.history import Ratings
 from recommender.initial import Side, initial_rows
 from recommender.micro_batch import MicroBatch
 from recommender.model_settings import ModelSettings
@@ -132,9 +133,10 @@ def warm_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     list(batches)
     settings = ModelSettings(rank=1)
     ids = pa.array(["warm-up"])
-    rows = [initial_rows(ids, side, 0, settings.format, 1.0, 1.0) for side in ("user", "item")]
-    first, rating = np.zeros(1, np.int32), np.ones(1, np.float32)
-    micro_batch.learn(MicroBatch(first, first, rating, *rows), Mean(1.0), settings)
+    users = initial_rows(ids, "user", 0, settings.format, 1.0, 1.0)
+    items = initial_rows(ids, "item", 0, settings.format, 1.0, 1.0)
+    rating = Ratings(np.zeros(1, np.int32), np.zeros(1, np.int32), np.ones(1, np.float32))
+    micro_batch.learn(MicroBatch(rating, users, items, rating), Mean(1.0), settings)
     yield pa.RecordBatch.from_pydict({"report": ["warm"]})
 
 
@@ -154,16 +156,23 @@ def _learn(task: Task, attempt: int, received: pa.Table, seconds: dict[str, floa
         items = records.catalogue(fresh.filter(pc.invert(is_rating)), dead)
         ratings, duplicates = _without_known_events(ratings, store)
 
-    users, user_codes = _coded(ratings["user"])
-    rated_items, item_codes = _coded(ratings["item"])
+    with _timed(seconds, "replay"):
+        sample = _sample(task, store, len(ratings))
+    new = len(ratings)
+    users, user_codes = _coded(ratings["user"], sample["user"])
+    rated_items, item_codes = _coded(ratings["item"], sample["item"])
     with _timed(seconds, "load"):
         user_rows = _rows(task, store, "user", users)
         item_rows = _rows(task, store, "item", rated_items)
 
     mean = Mean(task.settings.middle, task.total, task.count)
     with _timed(seconds, "learn"):
-        values = ratings["rating"].to_numpy()
-        batch = MicroBatch(user_codes, item_codes, values, user_rows, item_rows)
+        batch = MicroBatch(
+            new=Ratings(user_codes[:new], item_codes[:new], ratings["rating"].to_numpy()),
+            user_rows=user_rows,
+            item_rows=item_rows,
+            sample=Ratings(user_codes[new:], item_codes[new:], sample["rating"].to_numpy()),
+        )
         errors = micro_batch.learn(batch, mean, task.settings)
 
     with _timed(seconds, "stage"):
@@ -237,11 +246,18 @@ def _without_known_events(ratings: pa.Table, store: TaskStore) -> tuple[pa.Table
     return kept, len(ratings) - len(kept)
 
 
-def _coded(ids: pa.ChunkedArray) -> tuple[pa.StringArray, Codes]:
+def _sample(task: Task, store: TaskStore, new: int) -> pa.Table:
+    """Earlier ratings, the same for the same place in the stream."""
+    random = np.random.default_rng((task.settings.seed, task.count))
+    return store.sample_history(task.settings.sample_size(new), random)
+
+
+def _coded(*ids: pa.ChunkedArray) -> tuple[pa.StringArray, Codes]:
     """Distinct ids in order of first appearance, and each rating's position among them."""
-    if not len(ids):
+    chunks = [chunk for column in ids for chunk in column.chunks if len(chunk)]
+    if not chunks:
         return pa.array([], pa.string()), np.zeros(0, np.int32)
-    encoded = ids.combine_chunks().dictionary_encode()
+    encoded = pa.concat_arrays(chunks).dictionary_encode()
     return encoded.dictionary, encoded.indices.to_numpy().astype(np.int32, copy=False)
 
 

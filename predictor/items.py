@@ -39,9 +39,15 @@ class ItemTable:
         self._index: dict[str, int] = {}
         self._rows = Rows.empty(FIRST_CAPACITY, form)
         self._popularity: Floats | None = None
+        # Kept up by what changes; in double precision, so that nothing adds up over the years.
+        self._gram = np.zeros((form.ranking_rank, form.ranking_rank), np.float64)
+        self._n_rated = 0
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __contains__(self, item: str) -> bool:
+        return item in self._index
 
     def position(self, item: str) -> int | None:
         """Where an item is, or None where it is not known."""
@@ -82,6 +88,16 @@ class ItemTable:
             self._popularity = blend_with_popularity(np.zeros(len(self), np.float32), self.n)
         return self._popularity
 
+    @property
+    def gram(self) -> Floats:
+        """``Σ Q Qᵀ`` over the items that have been rated, ``(ranking_rank, ranking_rank)``."""
+        return self._gram.astype(np.float32)
+
+    @property
+    def n_rated(self) -> int:
+        """Items that have been rated."""
+        return self._n_rated
+
     def add(self, items: Iterable[str]) -> None:
         """Take up items that are not known yet, without a rating."""
         for item in items:
@@ -98,4 +114,15 @@ class ItemTable:
     def put(self, items: Sequence[str], rows: Rows) -> None:
         """Set the rows of items, in their order; the last one holds where an item comes twice."""
         self.add(items)
-        self._rows.put(self.positions(items), rows)
+        where = self.positions(items)
+        places = np.unique(where)
+        self._count(places, -1)
+        self._rows.put(where, rows)
+        self._count(places, 1)
+
+    def _count(self, places: Positions, sign: int) -> None:
+        """Put rows into the sums over rated items, or take them out."""
+        rated = places[self._rows.n[places] > 0]
+        vectors = self._rows.ranking[rated].astype(np.float64)
+        self._gram += sign * (vectors.T @ vectors)
+        self._n_rated += sign * len(rated)

@@ -10,16 +10,12 @@ from predictor.items import Positions
 from predictor.prediction import predicted_everywhere
 from predictor.served import Served
 from predictor.users import User
+from recommender.fold_in import fold_in
+from recommender.ranking import rating_weight
+from recommender.ranking_head import weights
 from recommender.rows import Floats
 
 Source = Literal["model", "popular"]
-
-RATING_WEIGHT = 0.1
-"""Weight of the predicted rating beside the ranking head's score, per star of MovieLens's scale:
-0.396 against 0.389 NDCG@10 without (MovieLens 1M)."""
-
-MOVIELENS_WIDTH = 4.5
-"""Width of the scale that `RATING_WEIGHT` was measured on, 0.5 to 5."""
 
 
 class Ranked(NamedTuple):
@@ -65,8 +61,8 @@ def recommend(served: Served, user: User, n: int, include_rated: bool = False) -
 def score(served: Served, user: User) -> tuple[Floats, Source]:
     """Score of every item for a user, ``(n_items,)``, and where it comes from.
 
-    With a ranking head ``V_x · Q_y + w r̂``, w = `RATING_WEIGHT` scaled to the model's rating
-    scale; without one, predicted rating and popularity (`recommender.ranking`). For a user whom
+    With a ranking head ``V_x · Q_y + w r̂``, V_x folded in from the user's own ratings; without
+    one, predicted rating and popularity (`recommender.ranking`). For a user whom
     the model does not know, the number of an item's ratings and, among equals, its bias.
     """
     items = served.items
@@ -77,13 +73,29 @@ def score(served: Served, user: User) -> tuple[Floats, Source]:
         return popular, "popular"
     predicted = predicted_everywhere(served, user)
     if served.form.ranking_rank:
-        predicted *= np.float32(
-            RATING_WEIGHT * MOVIELENS_WIDTH / (served.rating_max - served.rating_min)
-        )
-        predicted += items.ranking @ user.ranking
+        predicted *= np.float32(rating_weight(served.rating_min, served.rating_max))
+        predicted += items.ranking @ ranking_vector(served, user)
     else:
         predicted += items.popularity
     return predicted, "model"
+
+
+def ranking_vector(served: Served, user: User) -> Floats:
+    """V_x, ``(ranking_rank,)``: solved from the user's ratings where they are at hand.
+
+    Better than the streamed vector, and takes in what other people's ratings have since taught of
+    the items; the streamed one serves where neither store gives the ratings.
+    """
+    rated = {item: rating for item, rating in (user.rated or {}).items() if item in served.items}
+    if not rated:
+        return user.ranking
+    values = np.fromiter(rated.values(), np.float32, len(rated))
+    return fold_in(
+        served.items.ranking[served.items.positions(rated)],
+        weights(values, served.rating_min, served.rating_max),
+        served.items.gram,
+        served.items.n_rated,
+    )
 
 
 def best(scores: Floats, n: int, excluded: Positions | None = None) -> Positions:

@@ -6,10 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from recommender import micro_batch, rating_head
+from recommender.fold_in import fold_in, gram
+from recommender.history import History, Ratings
 from recommender.initial import Side, initial_rows
 from recommender.micro_batch import MicroBatch
 from recommender.model_settings import ModelSettings
-from recommender.ranking import blend_with_popularity
+from recommender.ranking import blend_with_popularity, rating_weight
+from recommender.ranking_head import weights
 from recommender.rating_head import Codes, Errors, Mean
 from recommender.rows import Floats, Rows
 
@@ -33,6 +36,7 @@ class MemoryModel:
         self.user_rows = self._initial(user_ids, "user")
         self.item_rows = self._initial(item_ids, "item")
         self.mean = Mean(settings.middle)
+        self.history = History()
 
     def _initial(self, ids: pa.StringArray, side: Side) -> Rows:
         settings = self.settings
@@ -42,8 +46,13 @@ class MemoryModel:
 
     def learn(self, users: Codes, items: Codes, ratings: Floats) -> Errors:
         """Test and learn one micro-batch; see `recommender.micro_batch.learn`."""
-        batch = MicroBatch(users, items, ratings, self.user_rows, self.item_rows)
-        return micro_batch.learn(batch, self.mean, self.settings)
+        new = Ratings(users, items, ratings)
+        random = np.random.default_rng((self.settings.seed, self.mean.count))
+        sample = self.history.sample(self.settings.sample_size(len(new)), random)
+        batch = MicroBatch(new, self.user_rows, self.item_rows, sample)
+        errors = micro_batch.learn(batch, self.mean, self.settings)
+        self.history.append(new)
+        return errors
 
     def predict(self, users: Codes, items: Codes) -> Floats:
         """r̂ for pairs, clipped to the scale, ``(length,)``; a row never rated counts as unknown."""
@@ -55,9 +64,35 @@ class MemoryModel:
         return np.clip(predicted, self.settings.rating_min, self.settings.rating_max)
 
     def scores(self, users: Codes) -> Floats:
-        """Ranking scores of every item for each user, ``(n_users, n_items)``."""
-        predicted = self.user_rows.factors[users] @ self.item_rows.factors.T
-        predicted += (
-            self.mean.value + self.user_rows.bias[users][:, None] + self.item_rows.bias[None, :]
-        )
-        return blend_with_popularity(predicted, self.item_rows.n)
+        """Ranking scores of every item for each user, as served, ``(n_users, n_items)``.
+
+        Users are folded in from their own ratings; those without one get the popular items.
+        """
+        settings, items = self.settings, self.item_rows
+        rated = (items.n > 0).astype(np.float32)
+        predicted = self.user_rows.factors[users] @ (items.factors * rated[:, None]).T
+        predicted += self.mean.value + self.user_rows.bias[users][:, None] + items.bias[None, :]
+        if settings.ranking_rank:
+            predicted *= np.float32(rating_weight(settings.rating_min, settings.rating_max))
+            predicted += self.folded_in(users) @ (items.ranking * rated[:, None]).T
+        else:
+            predicted = blend_with_popularity(predicted, items.n)
+        unknown = self.user_rows.n[users] == 0
+        predicted[unknown] = items.n
+        return predicted
+
+    def folded_in(self, users: Codes) -> Floats:
+        """Each user's ranking vector, solved from the user's own ratings, ``(n_users, k)``."""
+        past = self.history.all()
+        order = np.argsort(past.users, kind="stable")
+        first = np.searchsorted(past.users[order], users, side="left")
+        last = np.searchsorted(past.users[order], users, side="right")
+        known = self.item_rows.n > 0
+        matrix = gram(self.item_rows.ranking[known])
+        wanted = weights(past.ratings, self.settings.rating_min, self.settings.rating_max)
+        folded = np.empty((len(users), self.settings.ranking_rank), np.float32)
+        for place, (start, end) in enumerate(zip(first, last, strict=True)):
+            own = order[start:end]
+            factors = self.item_rows.ranking[past.items[own]]
+            folded[place] = fold_in(factors, wanted[own], matrix, int(known.sum()))
+        return folded

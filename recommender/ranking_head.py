@@ -81,7 +81,8 @@ def corrections(counts: Counts, total: int, batch: int) -> Floats:
     """
     share = np.minimum(counts / max(total, 1), 1.0)
     inverse = 1 / np.maximum(1 - (1 - share) ** batch, 1e-9)
-    return np.minimum(inverse / inverse.mean(), _HIGHEST_CORRECTION).astype(np.float32)
+    corrected: Floats = np.minimum(inverse / inverse.mean(), _HIGHEST_CORRECTION)
+    return corrected.astype(np.float32)
 
 
 def learn(

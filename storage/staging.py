@@ -20,6 +20,17 @@ from recommender.rows import RowFormat, Rows
 SLOTS = 4
 """Slots of staging (storage/migrations): consecutive micro-batches use them in turn."""
 
+# A last page, or one with longer ids, holds fewer ratings than are looked for on it.
+_OVERSAMPLING = 1.2
+
+_NO_RATINGS = pa.table(
+    {
+        "user": pa.array([], pa.string()),
+        "item": pa.array([], pa.string()),
+        "rating": pa.array([], pa.float32()),
+    }
+)
+
 
 @dataclass(frozen=True)
 class Staged:
@@ -81,6 +92,43 @@ class TaskStore:
             f'SELECT event_id FROM events WHERE event_id = ANY({_literal(event_ids)} COLLATE "C")'
         )
         return found["event_id"].combine_chunks()
+
+    def sample_history(self, count: int, random: np.random.Generator) -> pa.Table:
+        """Ratings learned earlier, drawn with nearly equal chances: ``user``, ``item``, ``rating``.
+
+        By their places in the table's pages, so the cost depends on `count` alone, not on how many
+        there are; places that hold no row are passed over, so it may be somewhat fewer.
+
+        Returns
+        -------
+        Table
+            At most `count` rows, in random order.
+        """
+        size = self._query(
+            """SELECT pg_relation_size('ratings') / current_setting('block_size')::int AS pages,
+                      reltuples / nullif(relpages, 0) AS a_page
+               FROM pg_class WHERE oid = 'ratings'::regclass"""
+        )
+        pages, a_page = size["pages"][0].as_py(), size["a_page"][0].as_py()
+        if not pages or not count:
+            return _NO_RATINGS
+        # Not analysed yet: as many as ids of a few characters leave room for.
+        a_page = a_page if a_page and a_page > 0 else 110.0
+        drawn = int(count * _OVERSAMPLING) + 1
+        places = set(
+            zip(
+                random.integers(0, pages, drawn).tolist(),
+                random.integers(1, int(a_page) + 2, drawn).tolist(),
+                strict=True,
+            )
+        )
+        literal = ",".join(f"({page},{place})" for page, place in sorted(places))
+        # In an array literal a tid's own comma wants quotes.
+        quoted = literal.replace("(", '"(').replace(")", ')"')
+        found = self._query(
+            f"""SELECT "user", item, rating FROM ratings WHERE ctid = ANY('{{{quoted}}}'::tid[])"""
+        )
+        return found.take(random.permutation(len(found))[:count])
 
     def staged_rows(self, slot: int, fence: int, tasks: list[int]) -> pa.Table:
         """The staged rows of these tasks: ``side``, ``id``, ``n``, ``state``."""

@@ -16,7 +16,6 @@ import redis
 from local.processes import REPOSITORY
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
-from recommender.rows import RowFormat
 from storage.dead_letters import list_dead_letters
 from storage.keys import Keys
 from storage.log import load
@@ -29,7 +28,7 @@ def uninterrupted(ratings: list[tuple[str, str, float]]) -> tuple[MemoryModel, l
     """The same ratings learned in memory, one by one."""
     users = sorted({user for user, _, _ in ratings})
     items = sorted({item for _, item, _ in ratings})
-    model = MemoryModel(pa.array(users), pa.array(items), ModelSettings(passes=1))
+    model = MemoryModel(pa.array(users), pa.array(items), ModelSettings(passes=1, replay=0))
     for user, item, rating in ratings:
         model.learn(
             np.array([users.index(user)], np.int32),
@@ -40,7 +39,7 @@ def uninterrupted(ratings: list[tuple[str, str, float]]) -> tuple[MemoryModel, l
 
 
 def test_kill_nine_in_the_middle_changes_nothing(make_modeler: MakeModeler) -> None:
-    modeler = make_modeler(passes=1, max_batch=400)
+    modeler = make_modeler(passes=1, replay=0, max_batch=400)
     ratings = some_ratings(3000, seed=1)
     modeler.start()
     modeler.send(ratings[:1000])
@@ -62,7 +61,7 @@ def test_kill_nine_in_the_middle_changes_nothing(make_modeler: MakeModeler) -> N
 
     # bit for bit what an uninterrupted run in memory gives
     model, users, items = uninterrupted(ratings)
-    form = RowFormat(32, 0)
+    form = ModelSettings().format
     for side, ids, rows in (
         ("user", users, model.user_rows),
         ("item", items, model.item_rows),

@@ -55,3 +55,18 @@ def test_reading_copies_nothing():
     items.put(["x"], rows([1]))
     assert np.shares_memory(items.factors, items.factors)
     assert items.factors.flags["C_CONTIGUOUS"]
+
+
+def test_the_gram_matrix_follows_every_change() -> None:
+    random = np.random.default_rng(6)
+    items = ItemTable(RowFormat(rank=1, ranking_rank=4))
+    items.add(["never rated"])
+    for _ in range(20):
+        some = [f"item {number}" for number in random.integers(0, 30, 8)]
+        rows = Rows.empty(8, RowFormat(rank=1, ranking_rank=4))
+        rows.n[:] = random.integers(0, 3, 8)
+        rows.ranking[:] = random.normal(size=(8, 4))
+        items.put(some, rows)
+    rated = items.ranking[items.n > 0]
+    np.testing.assert_allclose(items.gram, rated.T @ rated, rtol=1e-5, atol=1e-6)
+    assert items.n_rated == len(rated)

@@ -40,6 +40,27 @@ def test_with_a_ranking_head_its_score_leads(served_with_ranking, user):
     assert source == "model"
 
 
+def test_the_user_is_folded_in_from_the_ratings_at_hand(served_with_ranking, user):
+    """V minimises (1 - V·Q_a)² + ½ Σ_z (V·Q_z)² + λ |V|² (a is rated 5)."""
+    alice = user("alice", rated={"a": 5.0, "gone": 1.0})
+    items = served_with_ranking.items
+    place, rated = items.position("a"), items.n > 0
+    vectors = items.ranking[rated].astype(float)
+    weight = np.where(np.flatnonzero(rated) == place, 1.0, 0.5)
+    target = np.where(np.flatnonzero(rated) == place, 1.0, 0.0)
+    ridge = 0.003 * (1 + 0.5 * rated.sum())
+    equations = np.vstack([vectors * np.sqrt(weight)[:, None], np.sqrt(ridge) * np.eye(2)])
+    vector, *_ = np.linalg.lstsq(
+        equations, np.concatenate([target * np.sqrt(weight), np.zeros(2)]), rcond=None
+    )
+    plain, _ = recommended(served_with_ranking, user("alice"), include_rated=True)
+    folded, _ = recommended(served_with_ranking, alice, include_rated=True)
+    streamed = user("alice").ranking
+    for item, score in folded.items():
+        q = items.ranking[items.position(item)]
+        assert score == pytest.approx(plain[item] - streamed @ q + vector @ q, abs=1e-5)
+
+
 def test_the_weight_of_the_predicted_rating_follows_the_scale(user):
     # On a scale ten times as wide one unit is a tenth of a star: d 0 + 0.01 (μ + b_x),
     # μ = (14.75 + 27.5) / 5

@@ -122,7 +122,7 @@ some_ratings = st.lists(
 
 def model(**settings: object) -> MemoryModel:
     ids = pa.array([str(one) for one in range(5)])
-    return MemoryModel(ids, ids, ModelSettings(rank=4, **settings))
+    return MemoryModel(ids, ids, ModelSettings(rank=4, ranking_rank=0, **settings))
 
 
 def learn(learner: MemoryModel, ratings: list[tuple[int, int, float]]) -> rating_head.Errors:
@@ -148,7 +148,7 @@ def test_biases_follow_the_formula(ratings: list[tuple[int, int, float]]) -> Non
 def test_one_by_one_or_in_batches_is_the_same_to_the_bit(
     ratings: list[tuple[int, int, float]], size: int
 ) -> None:
-    whole, parts = model(passes=1), model(passes=1)
+    whole, parts = model(passes=1, replay=0), model(passes=1, replay=0)
     errors = learn(whole, ratings)
     summed = rating_head.Errors()
     for start in range(0, len(ratings), size):
