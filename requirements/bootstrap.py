@@ -7,6 +7,7 @@ when the lock files are unchanged it returns at once.
 # ruff: noqa: T201 - there is no logger yet
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,9 @@ VENV = HERE.parent / ".venv"
 PYTHON = VENV / "bin" / "python"
 UV_FOLDER = VENV / "uv"
 MINIMUM = (3, 11)
+# What uv says while all is well: of single packages, and of the whole.
+OF_A_PACKAGE = re.compile(r" *(?:[-+~] |Downloading |Downloaded )\S+")
+OF_ALL = re.compile(r" *(?:Resolved|Prepared|Uninstalled|Installed|Audited|Building|Built) \S+")
 
 
 class MissingRequirement(Exception):
@@ -66,16 +70,50 @@ def check_machine() -> None:
 
 
 def run(what: str, *command: object, said: bool = True) -> None:
-    """Run a command whose failure ends the bootstrap with a sentence."""
+    """Run a command whose failure ends the bootstrap with a sentence.
+
+    Parameters
+    ----------
+    what : str
+        Printed first.
+    command : str or Path
+    said : bool
+        Whether to pass on what it says on standard output; of standard error see `pass_on`.
+    """
     print("- " + what, flush=True)
-    try:
-        output = None if said else subprocess.DEVNULL
-        subprocess.run([str(part) for part in command], check=True, stdout=output)
-    except subprocess.CalledProcessError:
+    output = None if said else subprocess.DEVNULL
+    with subprocess.Popen(
+        [str(part) for part in command],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    ) as process:
+        assert process.stderr is not None
+        pass_on(process.stderr, sys.stderr)
+    if process.returncode != 0:
         raise MissingRequirement(
             f"{what} failed, as said above: check the network (pip's and uv's own settings for a "
             "mirror are honoured) and run make again; it goes on where it stopped."
-        ) from None
+        )
+
+
+def pass_on(said, screen):
+    """Pass on the lines of uv or pip, progress so that it takes one line of a terminal.
+
+    In a log it takes a few lines: none about single packages. All else, as are errors, is whole.
+    """
+    shown = False
+    for line in said:
+        of_a_package = OF_A_PACKAGE.match(line)
+        if (of_a_package or OF_ALL.match(line)) and screen.isatty():
+            screen.write("\r\x1b[2K  " + line.strip())
+            shown = True
+        elif not of_a_package:
+            screen.write(("\n" if shown else "") + "  " + line)
+            shown = False
+        screen.flush()
+    if shown:
+        screen.write("\r\x1b[2K")
 
 
 def venv_fits() -> bool:
