@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.accuracy import accuracy
+from benchmarks.freshness import freshness
 from benchmarks.kernel import kernel
 from benchmarks.stream import stream
 from recommender.errors import RecommenderError
@@ -17,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Benchmarks; each prints one JSON object with --json. Method: docs/performance.md.",
 )
-for benchmark in (accuracy, kernel, stream):
+for benchmark in (accuracy, freshness, kernel, stream):
     app.command(benchmark.__name__)(benchmark)
 
 if __name__ == "__main__":

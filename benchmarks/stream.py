@@ -8,13 +8,11 @@ into the log, are measured apart.
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any
 
 import psutil
@@ -25,10 +23,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.report import Json, show
-from local import jars as jar_sets
-from local import java as java_runtime
+from benchmarks.running import stores
 from local.processes import Child, Children, Program
-from local.settings import LocalSettings
 from local.stack import Content, Stack
 from recommender.errors import RecommenderError
 from recommender.generate import RATING_MAX, RATING_MIN, world
@@ -76,11 +72,7 @@ def stream(
     """Drain a generated backlog through Kafka, Spark, Postgres and Redis."""
     given = dict(_setting(text) for text in settings or [])
     console = Console(stderr=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="recommender-stream-") as state,
-        _stores(Path(state)) as (stack, children),
-        _progress(console) as progress,
-    ):
+    with stores() as (stack, children), _progress(console) as progress:
         started = time.perf_counter()
         bar = progress.add_task("writing", total=ratings)
         records = _records(world(users, items, seed).chunks(ratings, _CHUNK), progress, bar)
@@ -112,24 +104,6 @@ def _setting(text: str) -> tuple[str, str]:
     if not equals:
         raise typer.BadParameter(f"{text!r} is not NAME=VALUE, such as rank=64")
     return name.strip().upper(), value
-
-
-@contextmanager
-def _stores(state: Path) -> Iterator[tuple[Stack, Children]]:
-    """Kafka, Postgres and Redis with topics and schema; all ended afterwards, the modeler too."""
-    local = load_settings(LocalSettings)
-    java = java_runtime.find(local.state / "java")
-    jars = local.state / "jars"
-    jar_sets.ensure(jars, java, local.maven_repository)
-    children = Children(state)
-    try:
-        stack = Stack(local, children, java, jars)
-        for store in (stack.kafka, stack.postgres, stack.redis):
-            stack.launch_store(store)
-        stack.prepare()
-        yield stack, children
-    finally:
-        children.close()
 
 
 def _records(chunks: Iterator[Any], progress: Progress, bar: Any) -> Iterator[Record]:

@@ -48,7 +48,17 @@ def test_accuracy_on_a_file(tmp_path: Path) -> None:
 
     assert found["data"] == "mine"
     methods = found["methods"]
-    assert set(methods) == {"popularity", "mean", "biases", "stream", "stream, one pass"}
+    assert set(methods) == {
+        "popularity",
+        "mean",
+        "biases",
+        "stream",
+        "stream, replay 9",
+        "stream, one pass, no replay",
+        "stream, no ranking head",
+    }
+    without = methods["stream, no ranking head"]
+    assert methods["stream"]["rmse"] == without["rmse"]  # the heads leave each other alone
     assert methods["biases"]["rmse"] < methods["popularity"]["rmse"]
     assert methods["stream"]["n_test"] == methods["popularity"]["n_test"]
     assert methods["stream"]["rmse_warm_deviation"] > 0  # two seeds are two models
