@@ -9,27 +9,32 @@ import sys
 import structlog
 import typer
 
+from modeler.dead_letters import dead_letters
 from modeler.evaluate import evaluate
 from modeler.verify import verify
-from recommender.errors import Fenced, RecommenderError
+from recommender.errors import Fenced, RecommenderError, Unavailable
 from recommender.settings import load
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(evaluate)
 app.command()(verify)
+app.add_typer(dead_letters, name="dead-letters")
 
-# Exit codes: 2 for what a person must correct, 3 where another modeler has the model.
-_WRONG, _FENCED = 2, 3
+# Exit codes: 1 where trying again may help, 2 for what a person must correct, 3 where another
+# modeler has the model.
+_UNAVAILABLE, _WRONG, _FENCED = 1, 2, 3
 
 
 @app.command()
 def stream() -> None:
     """Learn from the rating log, micro-batch after micro-batch, until stopped."""
     from modeler.settings import ModelerSettings
+    from modeler.steps import KillSettings
     from modeler.stream import Stream
     from service.logs import configure_logs
 
     settings = load(ModelerSettings)
+    load(KillSettings)
     configure_logs(settings.log_level)
     # It tells of each call between Python and the JVM.
     logging.getLogger("py4j").setLevel(logging.WARNING)
@@ -45,7 +50,8 @@ def main() -> None:
         app()
     except RecommenderError as error:
         structlog.get_logger(__name__).error(str(error))
-        sys.exit(_FENCED if isinstance(error, Fenced) else _WRONG)
+        codes = {Fenced: _FENCED, Unavailable: _UNAVAILABLE}
+        sys.exit(next((codes[kind] for kind in codes if isinstance(error, kind)), _WRONG))
 
 
 if __name__ == "__main__":

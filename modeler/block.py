@@ -20,6 +20,7 @@ from pyspark import TaskContext
 
 from modeler import records
 from modeler.records import DeadLetters
+from modeler.steps import Step, reached
 from recommender import micro_batch
 from recommender.history import Ratings
 from recommender.initial import Side, initial_rows
@@ -155,6 +156,7 @@ def _learn(task: Task, attempt: int, received: pa.Table, seconds: dict[str, floa
         ratings = records.ratings(fresh.filter(is_rating), Scale.of(task.settings), dead)
         items = records.catalogue(fresh.filter(pc.invert(is_rating)), dead)
         ratings, duplicates = _without_known_events(ratings, store)
+    reached(Step.PARSED)
 
     with _timed(seconds, "replay"):
         sample = _sample(task, store, len(ratings))
@@ -164,6 +166,7 @@ def _learn(task: Task, attempt: int, received: pa.Table, seconds: dict[str, floa
     with _timed(seconds, "load"):
         user_rows = _rows(task, store, "user", users)
         item_rows = _rows(task, store, "item", rated_items)
+    reached(Step.LOADED)
 
     mean = Mean(task.settings.middle, task.total, task.count)
     with _timed(seconds, "learn"):
@@ -174,10 +177,13 @@ def _learn(task: Task, attempt: int, received: pa.Table, seconds: dict[str, floa
             sample=Ratings(user_codes[new:], item_codes[new:], sample["rating"].to_numpy()),
         )
         errors = micro_batch.learn(batch, mean, task.settings)
+    reached(Step.LEARNED)
 
     with _timed(seconds, "stage"):
 
         def stage(table: str, columns: dict[str, Any]) -> int:
+            if table == "ratings":
+                reached(Step.HALF_STAGED)
             return store.stage(table, task.slot, task.fence, attempt, columns)
 
         staged = Staged(
@@ -189,6 +195,7 @@ def _learn(task: Task, attempt: int, received: pa.Table, seconds: dict[str, floa
             items=stage("items", _columns(items)),
             dead_letters=stage("dead_letters", _columns(dead.table())),
         )
+    reached(Step.STAGED)
     return Report(staged, errors, duplicates, mean.total, mean.count, following, seconds)
 
 

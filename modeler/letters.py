@@ -8,7 +8,8 @@ import structlog
 from tenacity import Retrying, stop_when_event_set, wait_random_exponential
 from tenacity.nap import sleep_using_event
 
-from storage.dead_letters import DeadLetter, publish_dead_letters
+from modeler.steps import Step, reached
+from storage.dead_letters import DeadLetter, list_dead_letters, publish_dead_letters
 from storage.settings import KafkaSettings, PostgresSettings
 from storage.truth import Truth
 
@@ -16,13 +17,16 @@ log = structlog.get_logger(__name__)
 
 # Letters sent at once.
 _AT_ONCE = 500
+# ... of about so many bytes: bounds the memory, a letter may have a megabyte.
+_BYTES_AT_ONCE = 16 * 2**20
 
 
 class LetterCarrier:
     """A thread that publishes dead letters whenever there are any.
 
-    A letter is noted as published after Kafka has acknowledged it: none is missing from the topic,
-    and one may be there twice if the process is killed in between.
+    A letter is noted as published after Kafka has acknowledged it: none is missing from the topic.
+    Where it is not known whether Kafka has the last ones (a process was killed in between, a
+    connection was lost), the end of the topic tells, so that none is there twice.
 
     Parameters
     ----------
@@ -35,6 +39,7 @@ class LetterCarrier:
         self._postgres = postgres
         self._wanted = threading.Event()
         self._wanted.set()  # some may be left from before
+        self._unsure = True  # whether some that are not noted may be in the topic
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="letters", daemon=True)
         self._thread.start()
@@ -67,18 +72,30 @@ class LetterCarrier:
     def _publish_all(self) -> None:
         truth = Truth(self._postgres)
         try:
-            while letters := truth.unpublished_dead_letters(_AT_ONCE):
-                publish_dead_letters(
-                    self._kafka,
-                    [
-                        DeadLetter(topic, partition, offset, reason, _bytes(key), _bytes(value))
-                        for topic, partition, offset, reason, key, value in letters
-                    ],
-                )
-                truth.mark_published([letter[:3] for letter in letters])
-                log.info("dead letters published", letters=len(letters))
+            while found := truth.unpublished_dead_letters(_AT_ONCE, _BYTES_AT_ONCE):
+                letters = [
+                    DeadLetter(topic, partition, offset, reason, _bytes(key), _bytes(value))
+                    for topic, partition, offset, reason, key, value in found
+                ]
+                there = self._places_at_the_end() if self._unsure else set()
+                missing = [letter for letter in letters if _place(letter) not in there]
+                reached(Step.LETTERS_AHEAD)
+                self._unsure = True
+                publish_dead_letters(self._kafka, missing)
+                reached(Step.LETTERS_PUBLISHED)
+                truth.mark_published([_place(letter) for letter in letters])
+                self._unsure = False
+                log.info("dead letters published", letters=len(missing))
         finally:
             truth.close()
+
+    def _places_at_the_end(self) -> set[tuple[str, int, int]]:
+        """Which letters are the last in the topic; what one attempt sent is among so many."""
+        return {_place(letter) for letter in list_dead_letters(self._kafka, _AT_ONCE)}
+
+
+def _place(letter: DeadLetter) -> tuple[str, int, int]:
+    return letter.topic, letter.partition, letter.offset
 
 
 def _bytes(column: memoryview | None) -> bytes | None:

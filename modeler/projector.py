@@ -1,11 +1,12 @@
 """Brings each committed micro-batch into Redis, beside the learning: it never waits for Redis.
 
-While Redis is away batches are passed over; when it answers again the projection is written anew
-from Postgres.
+While Redis is away batches are passed over; when it answers again what it lacks is brought from
+Postgres: everything if it has been emptied, the changes since if it only fell behind.
 """
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -17,16 +18,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
-from psycopg2.extensions import connection
-from tenacity import RetryCallState, Retrying, stop_when_event_set, wait_random_exponential
+from psycopg2.extensions import connection, cursor
+from redis import RedisError
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_not_exception_type,
+    stop_when_event_set,
+    wait_random_exponential,
+)
 from tenacity.nap import sleep_using_event
 
+from modeler.settings import ModelerSettings
+from modeler.steps import Step, reached
+from recommender.errors import Fenced
 from recommender.rows import RowFormat
 from storage.as_of import AsOf
+from storage.postgres_client import connect
 from storage.projection import Projection
-from storage.settings import PostgresSettings, RedisSettings
 from storage.staging import Staged, TaskStore, rows_of
-from storage.truth import Lease, connect, read_as_of
+from storage.truth import Lease, read_as_of
 
 log = structlog.get_logger(__name__)
 
@@ -50,17 +61,15 @@ class Projector:
     ----------
     lease : Lease
     form : RowFormat
-    postgres : PostgresSettings
-    redis : RedisSettings
+    settings : ModelerSettings
+        Where the stores are, and which topic is that of the ratings.
     """
 
-    def __init__(
-        self, lease: Lease, form: RowFormat, postgres: PostgresSettings, redis: RedisSettings
-    ) -> None:
+    def __init__(self, lease: Lease, form: RowFormat, settings: ModelerSettings) -> None:
         self._lease = lease
         self._form = form
-        self._postgres = postgres
-        self._projection = Projection(redis, lease.model)
+        self._settings = settings
+        self._projection = Projection(settings, lease.model)
         self._queue: queue.SimpleQueue[Committed | None] = queue.SimpleQueue()
         self._progress = threading.Condition()
         self._done = lease.as_of.batch  # every batch up to here is projected, or given up
@@ -94,19 +103,28 @@ class Projector:
 
     def _run(self) -> None:
         store: TaskStore | None = None
-        self._bring_up_to_date()
-        while (committed := self._queue.get()) is not None and not self._stopping.is_set():
-            try:
-                store = store or TaskStore(self._postgres.postgres_dsn)
-                self._follow(store, committed)
-            except Exception as error:
-                # Whatever it is, Postgres has the whole truth: write it anew when that works.
-                log.warning("projection interrupted", reason=str(error), batch=self._done)
-                if store is not None:
-                    store.close()
-                    store = None
-                self._bring_up_to_date()
-            self._finished(committed.as_of.batch)
+        try:
+            self._bring_up_to_date()
+            while (committed := self._queue.get()) is not None and not self._stopping.is_set():
+                try:
+                    store = store or TaskStore(self._settings.postgres_dsn)
+                    self._follow(store, committed)
+                except Exception as error:
+                    # Whatever it is, Postgres has the whole truth: bring it when that works.
+                    log.warning("projection interrupted", reason=str(error), batch=self._done)
+                    if store is not None:
+                        store.close()
+                        store = None
+                    if isinstance(error, RedisError):
+                        self._pass_over()  # it may be away for long
+                    self._bring_up_to_date()
+                self._finished(committed.as_of.batch)
+        except Fenced as error:
+            log.warning("projection left to another modeler", reason=str(error))
+            self._pass_over()
+        finally:
+            if store is not None:
+                store.close()
 
     def _finished(self, batch: int) -> None:
         with self._progress:
@@ -114,29 +132,44 @@ class Projector:
             self._done = max(self._done, batch)
             self._progress.notify_all()
 
-    def _bring_up_to_date(self) -> None:
-        """Write the projection anew where it is not up to date; try until that has worked."""
+    def _pass_over(self) -> None:
+        """From here on learning does not wait; what is passed over is brought later."""
+        with self._progress:
+            self._away = True
+            self._progress.notify_all()
 
-        def given_up(_: RetryCallState) -> None:
-            with self._progress:
-                self._away = True
-                self._progress.notify_all()
+    def _bring_up_to_date(self) -> None:
+        """Bring from the truth what the projection lacks; try until that has worked.
+
+        Raises
+        ------
+        Fenced
+            If the model has another modeler now.
+        """
+
+        def failed(state: RetryCallState) -> None:
+            self._pass_over()
+            if state.attempt_number == 1 and state.outcome is not None:
+                log.warning("projection waits", reason=str(state.outcome.exception()))
 
         for attempt in Retrying(
+            retry=retry_if_not_exception_type(Fenced),
             wait=wait_random_exponential(multiplier=0.1, max=2),
             stop=stop_when_event_set(self._stopping),
             sleep=sleep_using_event(self._stopping),
-            after=given_up,
+            after=failed,
+            retry_error_callback=lambda _: None,
+            reraise=True,
         ):
             with attempt:
-                self._write_anew()
+                self._catch_up()
 
     def _follow(self, store: TaskStore, committed: Committed) -> None:
-        reached = self._projection.reaches()
+        there = self._projection.reaches()
         before = committed.as_of.batch - 1
-        if reached is None or reached.batch < before:
+        if there is None or there.batch < before:
             raise LookupError("the projection has been emptied, or has missed a micro-batch")
-        if reached.batch == before:
+        if there.batch == before:
             self._project(store, committed)
 
     def _project(self, store: TaskStore, committed: Committed) -> None:
@@ -144,21 +177,26 @@ class Projector:
         where = (committed.slot, self._lease.fence, tasks)
         rows = store.staged_rows(*where)
         ratings = store.staged_ratings(*where)
-        expected = sum(one.user_rows + one.item_rows + one.ratings for one in committed.staged)
-        if len(rows) + len(ratings) != expected:
+        items = (
+            store.staged_items(*where)["item"].to_pylist()
+            if any(one.items for one in committed.staged)
+            else []
+        )
+        expected = sum(
+            one.user_rows + one.item_rows + one.ratings + one.items for one in committed.staged
+        )
+        if len(rows) + len(ratings) + len(items) != expected:
             raise LookupError("the micro-batch is no longer staged")
         changed: dict[str, list[str]] = {}
         for side in ("user", "item"):
             part = rows.filter(pc.equal(rows["side"], side))
             changed[side] = part["id"].to_pylist()
             self._projection.put_rows(side, changed[side], self._values(part))
+            if side == "user":
+                reached(Step.HALF_PROJECTED)
         self._projection.put_ratings(_triples(ratings))
-        catalogue = (
-            store.staged_items(*where)["item"].to_pylist()
-            if any(one.items for one in committed.staged)
-            else []
-        )
-        self._projection.announce(committed.as_of, changed["user"], changed["item"], catalogue)
+        reached(Step.ENTRY_AHEAD)
+        self._projection.announce(committed.as_of, changed["user"], changed["item"], items)
 
     def _values(self, rows: pa.Table) -> list[bytes]:
         packed = rows_of(rows, self._form).pack()
@@ -166,46 +204,78 @@ class Projector:
         joined = packed.tobytes()
         return [joined[start : start + size] for start in range(0, len(joined), size)]
 
-    def _write_anew(self) -> None:
-        """Write the whole projection from one snapshot of the truth, unless it is up to date."""
-        opened = connect(self._postgres)
+    def _catch_up(self) -> None:
+        """Bring what the projection lacks, from one snapshot of the truth.
+
+        The claim comes first: what another modeler's projector wrote before it is in the snapshot,
+        and what it writes after it has no effect.
+        """
+        self._projection.claim()
+        opened = connect(self._settings)
         try:
             opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
             with opened.cursor() as cur:
+                self._check_fence(cur)
                 as_of = read_as_of(cur, self._lease.model)
-            reached = self._projection.reaches()
-            if reached is not None and replace(reached, at=as_of.at) == as_of:
-                return
+                there = self._projection.reaches()
+                if there is not None and replace(there, at=as_of.at) == as_of:
+                    return
+                known = there is not None and self._was_so(cur, there)
             started = time.monotonic()
-            self._projection.clear()
-            for side in ("user", "item"):
-                query = f"SELECT id, n, state FROM {side}_rows_{self._lease.model}"
-                for part in _chunks(opened, query):
-                    table = pa.table(
-                        {
-                            "id": [row[0] for row in part],
-                            "n": pa.array([row[1] for row in part], pa.int32()),
-                            "state": [bytes(row[2]) for row in part],
-                        }
-                    )
-                    self._projection.put_rows(side, table["id"].to_pylist(), self._values(table))
-            history = 'SELECT "user", item, rating FROM ratings ORDER BY partition, "offset"'
-            for part in _chunks(opened, history):
-                self._projection.put_ratings(part)
+            if there is not None and known:
+                self._write(opened, there)
+                what = "projection caught up"
+            else:
+                self._pass_over()  # it takes long where the model is large
+                self._projection.clear()
+                self._write(opened, AsOf())
+                what = "projection written anew"
             self._projection.announce_anew(as_of)
-            log.info(
-                "projection written anew",
-                batch=as_of.batch,
-                seconds=round(time.monotonic() - started, 3),
-            )
+            log.info(what, batch=as_of.batch, seconds=round(time.monotonic() - started, 3))
         finally:
             opened.close()
 
+    def _check_fence(self, cur: cursor) -> None:
+        cur.execute("SELECT fence FROM models WHERE model = %s", (self._lease.model,))
+        if cur.fetchone() != (self._lease.fence,):
+            raise Fenced(f"model {self._lease.model} has been taken over by another modeler")
 
-def _chunks(opened: connection, query: str) -> Iterator[list[tuple[Any, ...]]]:
+    def _was_so(self, cur: cursor, there: AsOf) -> bool:
+        """Whether the truth was once in the state that the projection is in.
+
+        It was not where Postgres was restored to an earlier time, or made anew.
+        """
+        cur.execute(
+            "SELECT offsets, total_ratings FROM micro_batches WHERE model = %s AND batch = %s",
+            (self._lease.model, there.batch),
+        )
+        return cur.fetchone() == (json.loads(there.fields()["offsets"]), there.rating_count)
+
+    def _write(self, opened: connection, since: AsOf) -> None:
+        """Write what the truth has learned since that state."""
+        for side in ("user", "item"):
+            query = f"SELECT id, n, state FROM {side}_rows_{self._lease.model} WHERE batch > %s"
+            for part in _chunks(opened, query, since.batch):
+                table = pa.table(
+                    {
+                        "id": [row[0] for row in part],
+                        "n": pa.array([row[1] for row in part], pa.int32()),
+                        "state": [bytes(row[2]) for row in part],
+                    }
+                )
+                self._projection.put_rows(side, table["id"].to_pylist(), self._values(table))
+        learned = since.offsets.get(self._settings.ratings_topic, {})
+        history = """SELECT "user", item, rating FROM ratings
+                     WHERE "offset" >= coalesce((%s::jsonb ->> partition::text)::bigint, 0)
+                     ORDER BY partition, "offset" """
+        for part in _chunks(opened, history, json.dumps(learned)):
+            self._projection.put_ratings(part)
+
+
+def _chunks(opened: connection, query: str, *parameters: object) -> Iterator[list[tuple[Any, ...]]]:
     with opened.cursor("projector") as cur:
         cur.itersize = _CHUNK
-        cur.execute(query)
+        cur.execute(query, parameters)
         while part := cur.fetchmany(_CHUNK):
             yield part
 

@@ -15,7 +15,6 @@ from contextlib import closing
 from pathlib import Path
 
 import structlog
-from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tenacity import Retrying, retry_if_not_exception_type, stop_when_event_set
@@ -28,7 +27,8 @@ from modeler.metrics import Metrics
 from modeler.projector import Committed, Projector
 from modeler.settings import ModelerSettings
 from modeler.spark import session
-from recommender.errors import Fenced, MissingRequirement
+from modeler.steps import Step, reached
+from recommender.errors import Fenced, MissingRequirement, Unavailable
 from recommender.model_settings import ModelSettings
 from storage.as_of import AsOf, Offsets
 from storage.staging import SLOTS
@@ -42,6 +42,10 @@ _STEADY = 60.0
 # The longest poll of Kafka's consumer at the end of a partition; its default, 500 ms, is the
 # largest part of the latency of live ratings (measured: p99 1,170 ms become 374).
 _FETCH_WAIT_MS = 20
+
+
+class SparkEnded(Unavailable):
+    """Spark's Java process has ended; a process has only one, so a new modeler must be started."""
 
 
 class Stream:
@@ -70,6 +74,7 @@ class Stream:
         ------
         Fenced
             If another modeler holds the model, or has taken it over.
+        SparkEnded
         """
         settings = self._settings
         if settings.modeler_metrics_port:
@@ -78,34 +83,47 @@ class Stream:
             settings.scratch.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="modeler-", dir=settings.scratch))
         try:
-            spark = session(settings, scratch)
-            try:
-                threading.Thread(target=_warm_up, args=(spark,), daemon=True).start()
-                while not self._stopping.is_set():
-                    self._hold_on(spark, scratch)
-            finally:
-                spark.stop()
+            while not self._stopping.is_set():
+                scratch.mkdir(parents=True, exist_ok=True)
+                spark = session(settings, scratch)
+                try:
+                    folders = [scratch, *scratch.iterdir()]
+                    threading.Thread(target=_warm_up, args=(spark,), daemon=True).start()
+                    while not self._stopping.is_set() and _are_there(folders):
+                        self._hold_on(spark, folders)
+                finally:
+                    _stop(spark)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def _hold_on(self, spark: SparkSession, scratch: Path) -> None:
-        """Run until stopped or steady for a while; repeat what failed."""
+    def _hold_on(self, spark: SparkSession, folders: list[Path]) -> None:
+        """Run until stopped, or steady for a while, or Spark's folders are lost; repeat failures.
+
+        The first of the folders takes the checkpoints; the others are Spark's own, which cannot go
+        on without them.
+        """
         for attempt in Retrying(
-            retry=retry_if_not_exception_type((Fenced, MissingRequirement)),
+            retry=retry_if_not_exception_type((Fenced, MissingRequirement, SparkEnded)),
             wait=exponential(multiplier=0.2, max=10),
             stop=stop_when_event_set(self._stopping),
             sleep=sleep_using_event(self._stopping),
-            reraise=True,
+            # Asked to stop while a store is away: that is no failure.
+            retry_error_callback=lambda _: None,
         ):
             started = time.monotonic()
             try:
                 with attempt:
-                    self._once(spark, scratch)
+                    try:
+                        self._once(spark, folders[0])
+                    except Exception as failure:
+                        if _java_has_ended(spark):
+                            raise SparkEnded("Spark", "its Java process has ended") from failure
+                        raise
             finally:
                 if attempt.retry_state.outcome and attempt.retry_state.outcome.failed:
                     error = attempt.retry_state.outcome.exception()
                     log.warning("learning interrupted", reason=_first_line(error))
-            if time.monotonic() - started > _STEADY:
+            if time.monotonic() - started > _STEADY or not _are_there(folders):
                 return
 
     def _once(self, spark: SparkSession, scratch: Path) -> None:
@@ -145,7 +163,7 @@ class Learning:
         self._metrics = metrics
         self._as_of = lease.as_of
         self._failure: BaseException | None = None
-        self._projector = Projector(lease, self._model_settings.format, settings, settings)
+        self._projector = Projector(lease, self._model_settings.format, settings)
         self._letters = LetterCarrier(settings, settings)
 
     def close(self) -> None:
@@ -225,6 +243,7 @@ class Learning:
             self._projector.await_done(batch - SLOTS)
             self._truth.empty_slot(slot)
 
+            reached(Step.TASK_AHEAD)
             reports = self._run_task(records, slot)
             if not reports:
                 return
@@ -241,8 +260,12 @@ class Learning:
                 duplicates=reports[0].duplicates,
                 seconds=seconds,
             )
+            reached(Step.COMMIT_AHEAD)
             committing = time.perf_counter()
-            self._as_of = self._truth.commit(self._lease, commit)
+            self._as_of = self._truth.commit(
+                self._lease, commit, merged=lambda: reached(Step.MERGED)
+            )
+            reached(Step.COMMITTED)
             self._metrics.committed(commit, time.perf_counter() - committing)
 
             self._projector.submit(Committed(self._as_of, slot, staged))
@@ -278,6 +301,23 @@ class Learning:
         )
 
 
+def _are_there(folders: list[Path]) -> bool:
+    return all(folder.exists() for folder in folders)
+
+
+def _java_has_ended(spark: SparkSession) -> bool:
+    gateway = spark.sparkContext._gateway
+    java = getattr(gateway, "proc", None)
+    return java is not None and java.poll() is not None
+
+
+def _stop(spark: SparkSession) -> None:
+    try:
+        spark.stop()
+    except Exception as error:  # there is nothing to stop where Java has ended
+        log.debug("Spark not stopped", reason=_first_line(error))
+
+
 def _warm_up(spark: SparkSession) -> None:
     """Start a worker and load its kernels while the stream is being set up."""
     try:
@@ -289,7 +329,7 @@ def _warm_up(spark: SparkSession) -> None:
 def _await_end(query: StreamingQuery, wake: threading.Event) -> None:
     try:
         query.awaitTermination()
-    except StreamingQueryException as error:
+    except Exception as error:  # the query has failed, or Java has ended
         log.debug("the query has failed", reason=_first_line(error))
     finally:
         wake.set()

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from recommender.errors import RecommenderError
 from recommender.settings import load
+from storage.postgres_client import connect
 from storage.settings import KafkaSettings, PostgresSettings
-from storage.truth import connect
 
 
 class VerifySettings(PostgresSettings, KafkaSettings):

@@ -1,19 +1,24 @@
 """Writing the projection (Redis): what a micro-batch changed, then one stream entry.
 
-The projection can be lost at any time; whoever writes here finds out by `reaches` and writes it
-anew. Reading it is in `storage.following`.
+The projection can be lost at any time, in the middle of a micro-batch as well, and a writer that
+was replaced may wake up late. So every write is a transaction that has no effect unless the writer
+still holds its claim, and the last one also finds out whether Redis was started anew since.
+Reading it is in `storage.following`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import redis
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
 from redis.retry import Retry
 
+from recommender.errors import RecommenderError
 from storage import keys
 from storage.as_of import AsOf
 from storage.settings import RedisSettings
@@ -26,8 +31,14 @@ _KEPT_CHANGES = 10_000
 _LISTED_USERS = 1_000
 
 
+class ClaimLost(RecommenderError):
+    """Redis was emptied or started anew, or has another writer now: claim again."""
+
+
 class Projection:
     """The writer of one model's projection.
+
+    Of several, the one that claimed last is heard; the first write claims where nothing has.
 
     Parameters
     ----------
@@ -46,6 +57,19 @@ class Projection:
         self._prefix = settings.redis_prefix
         self._model = model
         self._keys = keys.Keys(settings.redis_prefix, model)
+        self._writer = f"{self._keys.start}writer"
+        self._claim = b""
+        self._run = ""  # Redis' own id of the run in which the claim was made
+
+    def claim(self) -> None:
+        """Become the writer.
+
+        What is written from now on must be read from the truth from now on: whoever wrote before
+        may have got further in the meantime.
+        """
+        self._run = self._redis.info("server")["run_id"]
+        self._claim = uuid.uuid4().hex.encode()
+        self._redis.set(self._writer, self._claim)
 
     def close(self) -> None:
         """Close the connections."""
@@ -63,21 +87,26 @@ class Projection:
         name = self._keys.user if side == "user" else self._keys.item
         for start in range(0, len(ids), _PER_ROUND_TRIP):
             part = slice(start, start + _PER_ROUND_TRIP)
-            self._redis.mset(
-                {name(one): value for one, value in zip(ids[part], values[part], strict=True)}
-            )
+            written = {name(one): row for one, row in zip(ids[part], values[part], strict=True)}
+
+            def put(pipeline: Pipeline, rows: dict[str, bytes] = written) -> None:
+                pipeline.mset(cast(Any, rows))
+
+            self._write(put)
 
     def put_ratings(self, ratings: Iterable[tuple[str, str, float]]) -> None:
         """Write (user, item, rating); a later one of a pair replaces an earlier."""
         by_user: dict[str, dict[str, float]] = {}
         for user, item, rating in ratings:
             by_user.setdefault(user, {})[item] = rating
-        pipeline = self._redis.pipeline(transaction=False)
-        for user, rated in by_user.items():
-            pipeline.hset(self._keys.rated(user), mapping=cast(Any, rated))
-            if len(pipeline) >= _PER_ROUND_TRIP:
-                pipeline.execute()
-        pipeline.execute()
+        users = list(by_user)
+        for start in range(0, len(users), _PER_ROUND_TRIP):
+
+            def put(pipeline: Pipeline, some: list[str] = users[start:][:_PER_ROUND_TRIP]) -> None:
+                for user in some:
+                    pipeline.hset(self._keys.rated(user), mapping=cast(Any, by_user[user]))
+
+            self._write(put)
 
     def announce(
         self, as_of: AsOf, users: Sequence[str], items: Sequence[str], catalogue: Sequence[str]
@@ -96,25 +125,54 @@ class Projection:
 
     def _announce(self, as_of: AsOf, entry: Mapping[str, str]) -> None:
         fields = as_of.fields()
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hset(self._keys.state, mapping=cast(Any, fields))
-        pipeline.set(keys.serving(self._prefix), self._model)
-        pipeline.xadd(
-            self._keys.changes,
-            cast(Any, {**fields, **entry}),
-            maxlen=_KEPT_CHANGES,
-            approximate=True,
-        )
-        pipeline.execute()
+
+        def put(pipeline: Pipeline) -> None:
+            pipeline.hset(self._keys.state, mapping=cast(Any, fields))
+            pipeline.set(keys.serving(self._prefix), self._model)
+            pipeline.xadd(
+                self._keys.changes,
+                cast(Any, {**fields, **entry}),
+                maxlen=_KEPT_CHANGES,
+                approximate=True,
+            )
+
+        self._write(put, same_run=True)
 
     def clear(self) -> None:
-        """Remove everything of the model except the stream, which readers are following."""
+        """Remove everything of the model except the stream, which readers are following.
+
+        The state goes first: a projection that says how far it reaches is whole.
+        """
+        self._write(lambda pipeline: pipeline.delete(self._keys.state))
+        kept = {self._keys.changes, self._writer}
         some: list[bytes] = []
+
+        def remove(pipeline: Pipeline) -> None:
+            pipeline.unlink(*some)
+
         for key in self._redis.scan_iter(match=f"{self._keys.start}*", count=_PER_ROUND_TRIP):
-            if key.decode() != self._keys.changes:
+            if key.decode() not in kept:
                 some.append(key)
             if len(some) >= _PER_ROUND_TRIP:
-                self._redis.unlink(*some)
+                self._write(remove)
                 some.clear()
         if some:
-            self._redis.unlink(*some)
+            self._write(remove)
+
+    def _write(self, put: Callable[[Pipeline], object], *, same_run: bool = False) -> None:
+        """One transaction, which has no effect unless the claim holds.
+
+        With `same_run` it must also be the Redis that the claim was made in: one that came back
+        from an old dump would have the claim, without all that was written since.
+        """
+        if not self._claim:
+            self.claim()
+        with self._redis.pipeline(transaction=True) as pipeline:
+            cast(Any, pipeline).watch(self._writer)  # and so this connection is kept until the end
+            if cast("bytes | None", pipeline.get(self._writer)) != self._claim:
+                raise ClaimLost("the projection was emptied, or has another writer")
+            if same_run and cast(Any, pipeline.info("server"))["run_id"] != self._run:
+                raise ClaimLost("Redis was started anew in the meantime")
+            pipeline.multi()
+            put(pipeline)
+            pipeline.execute()

@@ -16,6 +16,7 @@ from psycopg2.extensions import QuotedString
 
 from recommender.initial import Side
 from recommender.rows import RowFormat, Rows
+from storage.postgres_client import watchful
 
 SLOTS = 4
 """Slots of staging (storage/migrations): consecutive micro-batches use them in turn."""
@@ -62,7 +63,7 @@ class TaskStore:
     """
 
     def __init__(self, dsn: str) -> None:
-        self._connection = postgres.connect(dsn, autocommit=True)
+        self._connection = postgres.connect(watchful(dsn), autocommit=True)
 
     def close(self) -> None:
         """Close the connection."""

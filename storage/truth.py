@@ -7,23 +7,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import psycopg2
-from psycopg2.extensions import connection, cursor
+from psycopg2.extensions import cursor
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from recommender.errors import Fenced, RecommenderError, Unavailable
+from recommender.errors import Fenced, RecommenderError
 from recommender.rating_head import Errors
 from storage.as_of import AsOf, parse_offsets
+from storage.postgres_client import connect
 from storage.settings import PostgresSettings
 from storage.staging import SLOTS, Staged
 
 # First key of the advisory lock that a modeler holds; the second is the model's number.
 # Any constant serves; it only has to differ from other users' of the same database.
 _ADVISORY_CLASS = 0x6D6F64
+
+# Where the client of this session has gone, silently or by a kill in the middle of a statement, the
+# server ends the session, and with it the lock, in some 15 seconds at most (the default: 2 hours).
+_NOTICE_A_LOST_CLIENT = """
+    SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;
+    SET tcp_user_timeout = 15000; SET client_connection_check_interval = 1000
+"""
 
 
 class StagingLost(RecommenderError):
@@ -98,6 +105,8 @@ class Truth:
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._connection = connect(settings)
+        with self._connection, self._connection.cursor() as cur:
+            cur.execute(_NOTICE_A_LOST_CLIENT)
 
     def close(self) -> None:
         """Give up the connection, and with it the lock."""
@@ -106,10 +115,15 @@ class Truth:
     def serving_or_new_model(self, settings: Mapping[str, Any], data: str) -> int:
         """Number of the serving model; a first model with these settings where there is none."""
         with self._connection, self._connection.cursor() as cur:
+            serving = "SELECT model FROM models WHERE status = 'serving'"
+            cur.execute(serving)
+            if (found := cur.fetchone()) is not None:
+                return int(found[0])
+            # Of two that start at once only one makes it. Not where there is one already: a
+            # modeler that hangs in its commit would keep all others waiting here.
             cur.execute("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE")
-            cur.execute("SELECT model FROM models WHERE status = 'serving'")
-            found = cur.fetchone()
-            if found is not None:
+            cur.execute(serving)
+            if (found := cur.fetchone()) is not None:
                 return int(found[0])
             cur.execute(
                 """INSERT INTO models (model, status, settings, data)
@@ -175,7 +189,9 @@ class Truth:
         with self._connection, self._connection.cursor() as cur:
             _empty(cur, slot)
 
-    def commit(self, lease: Lease, commit: Commit) -> AsOf:
+    def commit(
+        self, lease: Lease, commit: Commit, merged: Callable[[], object] = lambda: None
+    ) -> AsOf:
         """Commit a micro-batch: all of it, or nothing.
 
         Steps, in one transaction; where any fails, or the process dies, none has happened and the
@@ -186,7 +202,7 @@ class Truth:
         3. merge the staged rows, history, event ids, dead letters and catalogue entries, and
            check their numbers against what the tasks reported: staging is unlogged, and a task's
            failed attempts leave rows there that must not count;
-        4. write μ, the measurements and the next offset of each partition.
+        4. write μ, the measurements and the next offset of each partition; call `merged`.
 
         Returns
         -------
@@ -251,6 +267,7 @@ class Truth:
                     as_of.fields()["offsets"],
                 ),
             )
+            merged()
         return replace(as_of, at=at)
 
     def state(self, model: int) -> AsOf:
@@ -258,13 +275,28 @@ class Truth:
         with self._connection, self._connection.cursor() as cur:
             return read_as_of(cur, model)
 
-    def unpublished_dead_letters(self, limit: int) -> list[tuple[str, int, int, str, Any, Any]]:
-        """Those not yet sent to their topic: topic, partition, offset, reason, key, value."""
+    def unpublished_dead_letters(
+        self, limit: int, limit_bytes: int
+    ) -> list[tuple[str, int, int, str, Any, Any]]:
+        """Those not yet sent to their topic: topic, partition, offset, reason, key, value.
+
+        At most `limit`, and no more after those that together have `limit_bytes`.
+        """
         with self._connection, self._connection.cursor() as cur:
             cur.execute(
-                """SELECT topic, partition, "offset", reason, key, value FROM dead_letters
-                   WHERE NOT published ORDER BY topic, partition, "offset" LIMIT %s""",
-                (limit,),
+                """WITH waiting AS (
+                       SELECT topic, partition, "offset",
+                              coalesce(octet_length(value), 0) + coalesce(octet_length(key), 0) size
+                       FROM dead_letters WHERE NOT published
+                       ORDER BY topic, partition, "offset" LIMIT %s
+                   ), placed AS (
+                       SELECT *, sum(size) OVER (ORDER BY topic, partition, "offset") - size before
+                       FROM waiting
+                   )
+                   SELECT topic, partition, "offset", reason, key, value
+                   FROM dead_letters JOIN placed USING (topic, partition, "offset")
+                   WHERE before < %s ORDER BY topic, partition, "offset" """,
+                (limit, limit_bytes),
             )
             return cur.fetchall()
 
@@ -276,29 +308,6 @@ class Truth:
                    WHERE topic = %s AND partition = %s AND "offset" = %s""",
                 list(letters),
             )
-
-
-def connect(settings: PostgresSettings) -> connection:
-    """Open a connection, trying with back-off until ``postgres_timeout`` has passed.
-
-    Raises
-    ------
-    Unavailable
-    """
-
-    @retry(
-        retry=retry_if_exception_type(psycopg2.OperationalError),
-        wait=wait_random_exponential(multiplier=0.1, max=2),
-        stop=stop_after_delay(settings.postgres_timeout),
-        reraise=True,
-    )
-    def open_() -> connection:
-        return psycopg2.connect(settings.postgres_dsn, connect_timeout=5)
-
-    try:
-        return open_()
-    except psycopg2.OperationalError as error:
-        raise Unavailable("Postgres", str(error).strip()) from error
 
 
 def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
