@@ -12,6 +12,7 @@ from typing import Annotated
 import httpx
 import typer
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as NotInTime
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a script, from anywhere
@@ -44,6 +45,10 @@ def main(
                         console.print(str(path), markup=False)
     except FileNotFoundError as error:
         console.print(str(error), markup=False)
+        raise typer.Exit(2) from error
+    except NotInTime as error:
+        console.print("The pages show no films: is the stack still learning its backlog?")
+        console.print(str(error), markup=False, style="dim")
         raise typer.Exit(2) from error
 
 
