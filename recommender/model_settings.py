@@ -57,16 +57,16 @@ class ModelSettings(ScaleSettings):
         64, ge=0, le=512, description="Factors of the ranking head; 0 switches it off."
     )
     ranking_learning_rate: float = Field(
-        0.05, gt=0, le=2, description="Step of the ranking head (Adagrad)."
+        0.07, gt=0, le=2, description="Step of the ranking head (Adagrad)."
     )
     ranking_regularization: float = Field(
-        0.035, ge=0, le=1, description="λ of the ranking head, on the user and the rated item."
+        0.02, ge=0, le=1, description="λ of the ranking head, on the user and the rated item."
     )
     negatives: int = Field(
-        64, ge=1, le=1000, description="Items drawn for each rating as not rated, ranking head."
+        16, ge=1, le=1000, description="Items drawn for each rating as not rated, ranking head."
     )
     negative_weight: float = Field(
-        0.3, ge=0, le=10, description="Weight of such an item beside a high rating's 1."
+        1.2, ge=0, le=10, description="Weight of such an item beside a high rating's 1."
     )
     seed: int = Field(42, ge=0, lt=2**63, description="Seed of everything random.")
 

@@ -1,6 +1,7 @@
 """The rating head: ``r̂(x,y) = μ + b_x + b_y + U_x · P_y``, learned one rating at a time (B-SGD).
 
-Each rating is tested, then learned (prequential). With ``e = r - r̂``, both rows' steps shrunk by
+Each rating is tested, then learned (prequential). With ``e = r - r̂``, bounded by the width of the
+scale, both rows' steps shrunk by
 their own counts, ``γ_x = γ / (1 + n_x)^p``, and both vectors taken from their old values::
 
     b_x += γ'_x (e - λ b_x)        U_x += γ_x (e/s · P_y - λ U_x)

@@ -103,7 +103,7 @@ def reference(ratings: list[tuple[int, int, float]], settings: ModelSettings) ->
     for x, y, r in ratings:
         mean = (total + 2.75) / (count + 1)
         b, c = user.get(x, 0.0), item.get(y, 0.0)
-        error = r - (mean + b + c)
+        error = min(max(r - (mean + b + c), -4.5), 4.5)
         squared += (r - min(max(mean + b + c, 0.5), 5.0)) ** 2
         g = settings.bias_learning_rate
         user[x] = b + g / (1 + n_user.get(x, 0)) ** 0.5 * (error - settings.regularization * b)
