@@ -15,6 +15,9 @@ RATE ?=
 BACKLOG ?=
 # `make test TESTS=tests/unit`
 TESTS ?=
+# `make soak SEED=7 ROUNDS=20`
+SEED ?=
+ROUNDS ?=
 # `make benchmarks BENCHMARK=stream`
 BENCHMARK ?=
 UPGRADE ?=
@@ -22,7 +25,7 @@ UPGRADE ?=
 URL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix clean lock docs screenshots benchmarks verify venv
+.PHONY: help run test soak check fix clean lock docs screenshots benchmarks verify venv
 
 help: ## Say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +35,9 @@ run: venv ## Start everything on this machine [DATA=path RATE=ratings/s BACKLOG=
 
 test: venv ## Run all tests [TESTS=path]
 	$(RUN) -m pytest $(TESTS)
+
+soak: venv ## Kill everything, hundreds of times [SEED=repeats a run ROUNDS=300]
+	SEED=$(SEED) ROUNDS=$(ROUNDS) $(RUN) -m pytest -s --timeout 0 tests/soak/soak.py
 
 check: venv ## Formatter, linter, strict types, import rules; changes nothing
 	$(RUN) -m ruff format --check

@@ -61,6 +61,7 @@ class Stream:
         self._stopping = threading.Event()
         self._wake = threading.Event()  # set by `stop`, and when a query has ended
         self._metrics = Metrics()
+        self._advanced = False  # whether the last hold on the model has committed anything
 
     def stop(self) -> None:
         """End `run` soon; may be called from a signal handler."""
@@ -97,8 +98,9 @@ class Stream:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _hold_on(self, spark: SparkSession, folders: list[Path]) -> None:
-        """Run until stopped, or steady for a while, or Spark's folders are lost; repeat failures.
+        """Run until stopped, or Spark's folders are lost; repeat failures with growing pauses.
 
+        It returns, and so the pauses begin anew, where a run was steady or learned something.
         The first of the folders takes the checkpoints; the others are Spark's own, which cannot go
         on without them.
         """
@@ -123,11 +125,13 @@ class Stream:
                 if attempt.retry_state.outcome and attempt.retry_state.outcome.failed:
                     error = attempt.retry_state.outcome.exception()
                     log.warning("learning interrupted", reason=_first_line(error))
-            if time.monotonic() - started > _STEADY or not _are_there(folders):
+            steady = time.monotonic() - started > _STEADY
+            if steady or self._advanced or not _are_there(folders):
                 return
 
     def _once(self, spark: SparkSession, scratch: Path) -> None:
         settings = self._settings
+        self._advanced = False
         with closing(Truth(settings)) as truth:
             model = truth.serving_or_new_model(_model_part(settings), settings.data)
             lease = truth.take_over(model, settings.takeover_patience)
@@ -137,6 +141,7 @@ class Stream:
                 if not self._stopping.is_set():
                     learning.run(spark, scratch, self._wake)
             finally:
+                self._advanced = learning.advanced
                 learning.close()
 
 
@@ -165,6 +170,11 @@ class Learning:
         self._failure: BaseException | None = None
         self._projector = Projector(lease, self._model_settings.format, settings)
         self._letters = LetterCarrier(settings, settings)
+
+    @property
+    def advanced(self) -> bool:
+        """Whether a micro-batch has been committed."""
+        return self._as_of.batch > self._lease.as_of.batch
 
     def close(self) -> None:
         """Let what is committed reach Redis, then stop the threads."""
@@ -369,4 +379,7 @@ def _warn_of_differences(stored: ModelSettings, given: ModelSettings) -> None:
 
 
 def _first_line(error: BaseException | None) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    lines = str(error).strip().splitlines()
+    if len(lines) > 1 and lines[0].startswith("An error occurred while calling"):
+        del lines[0]  # the reason is in Java's own first line
+    return (lines or [type(error).__name__])[0][:300]

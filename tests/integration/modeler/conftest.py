@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,6 +115,44 @@ def some_ratings(count: int, seed: int) -> list[tuple[str, str, float]]:
     ]
 
 
+def new_modeler(
+    kafka: str,
+    dsn: str,
+    redis_url: str,
+    jars: Path,
+    java_home: Path,
+    folder: Path,
+    settings: Mapping[str, object],
+) -> Modeler:
+    """A modeler that is not started yet; its topics are made."""
+    name = uuid.uuid4().hex[:8]
+    environment = {
+        "JAVA_HOME": str(java_home),
+        "RECOMMENDER_JARS": str(jars / "spark"),
+        "RECOMMENDER_KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "RECOMMENDER_POSTGRES_DSN": dsn,
+        "RECOMMENDER_REDIS_URL": redis_url,
+        "RECOMMENDER_REDIS_PREFIX": name,
+        "RECOMMENDER_RATINGS_TOPIC": f"ratings-{name}",
+        "RECOMMENDER_ITEMS_TOPIC": f"items-{name}",
+        "RECOMMENDER_DEAD_LETTER_TOPIC": f"dead-{name}",
+        "RECOMMENDER_PARTITIONS": "1",
+        "RECOMMENDER_MODELER_METRICS_PORT": "0",
+        "RECOMMENDER_SPARK_MASTER": "local[2]",
+        "RECOMMENDER_SPARK_DRIVER_MEMORY": "1g",
+        **{f"RECOMMENDER_{key.upper()}": str(value) for key, value in settings.items()},
+    }
+    kafka_settings = KafkaSettings(
+        kafka_bootstrap_servers=kafka,
+        ratings_topic=f"ratings-{name}",
+        items_topic=f"items-{name}",
+        dead_letter_topic=f"dead-{name}",
+        partitions=int(environment["RECOMMENDER_PARTITIONS"]),
+    )
+    create_topics(kafka_settings)
+    return Modeler(environment, kafka_settings, dsn, folder)
+
+
 @pytest.fixture
 def make_modeler(
     kafka: Kafka,
@@ -128,32 +166,9 @@ def make_modeler(
     made: list[Modeler] = []
 
     def make(**settings: object) -> Modeler:
-        name = uuid.uuid4().hex[:8]
-        environment = {
-            "JAVA_HOME": str(java_home),
-            "RECOMMENDER_JARS": str(jars / "spark"),
-            "RECOMMENDER_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "RECOMMENDER_POSTGRES_DSN": dsn,
-            "RECOMMENDER_REDIS_URL": redis_url,
-            "RECOMMENDER_REDIS_PREFIX": name,
-            "RECOMMENDER_RATINGS_TOPIC": f"ratings-{name}",
-            "RECOMMENDER_ITEMS_TOPIC": f"items-{name}",
-            "RECOMMENDER_DEAD_LETTER_TOPIC": f"dead-{name}",
-            "RECOMMENDER_PARTITIONS": "1",
-            "RECOMMENDER_MODELER_METRICS_PORT": "0",
-            "RECOMMENDER_SPARK_MASTER": "local[2]",
-            "RECOMMENDER_SPARK_DRIVER_MEMORY": "1g",
-            **{f"RECOMMENDER_{key.upper()}": str(value) for key, value in settings.items()},
-        }
-        kafka_settings = KafkaSettings(
-            kafka_bootstrap_servers=kafka.bootstrap_servers,
-            ratings_topic=f"ratings-{name}",
-            items_topic=f"items-{name}",
-            dead_letter_topic=f"dead-{name}",
-            partitions=int(environment["RECOMMENDER_PARTITIONS"]),
+        modeler = new_modeler(
+            *(kafka.bootstrap_servers, dsn, redis_url, jars, java_home, tmp_path), settings
         )
-        create_topics(kafka_settings)
-        modeler = Modeler(environment, kafka_settings, dsn, tmp_path)
         made.append(modeler)
         return modeler
 
