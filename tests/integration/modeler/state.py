@@ -20,7 +20,7 @@ def assert_rating_head_of_an_uninterrupted_run(modeler: Modeler, ratings: Rating
     """The stored rating head is, bit for bit, that of the ratings learned one by one in memory."""
     users = sorted({user for user, _, _ in ratings})
     items = sorted({item for _, item, _ in ratings})
-    settings = ModelSettings(passes=1, replay=0, ranking_rank=0)
+    settings = ModelSettings(passes=1, replay=0)
     model = MemoryModel(pa.array(users), pa.array(items), settings)
     for user, item, rating in ratings:
         model.learn(
