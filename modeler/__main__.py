@@ -36,8 +36,8 @@ def stream() -> None:
     settings = load(ModelerSettings)
     load(KillSettings)
     configure_logs(settings.log_level)
-    # It tells of each call between Python and the JVM.
-    logging.getLogger("py4j").setLevel(logging.WARNING)
+    # It tells of each call between Python and the JVM, and repeats errors that Spark logs anyway.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
     learning = Stream(settings)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: learning.stop())

@@ -382,4 +382,4 @@ def _first_line(error: BaseException | None) -> str:
     lines = str(error).strip().splitlines()
     if len(lines) > 1 and lines[0].startswith("An error occurred while calling"):
         del lines[0]  # the reason is in Java's own first line
-    return (lines or [type(error).__name__])[0][:300]
+    return (lines or [type(error).__name__])[0].removeprefix(": ")[:300]
