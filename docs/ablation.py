@@ -33,7 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one step for all: `bias_learning_rate` = `learning_rate`": {"bias_learning_rate": None},
     "`ranking_rank` 0: no ranking head": {"ranking_rank": 0},
     "`ranking_rank` 32": {"ranking_rank": 32},
-    "`negatives` 16": {"negatives": 16},
+    "`negatives` 64, `negative_weight` 0.3": {"negatives": 64, "negative_weight": 0.3},
     "micro-batches of 100": {"micro_batch": 100},
     "micro-batches of 20,000": {"micro_batch": 20_000},
     "learned in order of time": {"in_time": True},
