@@ -168,6 +168,7 @@ class Learning:
         self._metrics = metrics
         self._as_of = lease.as_of
         self._failure: BaseException | None = None
+        self._wake = threading.Event()
         self._projector = Projector(lease, self._model_settings.format, settings)
         self._letters = LetterCarrier(settings, settings)
 
@@ -191,6 +192,7 @@ class Learning:
         Exception
             Whatever ended the stream; all that was committed stands.
         """
+        self._wake = wake
         checkpoint = tempfile.mkdtemp(prefix="checkpoint-", dir=scratch)
         query = self._start(spark, checkpoint)
         log.info("learning", model=self._lease.model, batch=self._as_of.batch)
@@ -283,6 +285,9 @@ class Learning:
                 self._letters.wake()
         except BaseException as error:
             self._failure = error
+            # Spark need not notice: its thread has died of a stack overflow while telling of this
+            # error, and its query was waited for in vain (seen with workers that were killed).
+            self._wake.set()
             raise
 
     def _run_task(self, records: DataFrame, slot: int) -> list[Report]:
