@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from recommender.ranking import blend_with_popularity
+from recommender.ranking import blend_with_popularity, popularity_share
 from recommender.rows import Counts, Floats, RowFormat, Rows
 
 Positions = npt.NDArray[np.intp]
@@ -80,12 +80,17 @@ class ItemTable:
 
     @property
     def popularity(self) -> Floats:
-        """What popularity adds to a predicted rating when items are ranked by it, ``(n_items,)``.
+        """What popularity adds when items are ranked, ``(n_items,)``.
 
-        Computed once after each change: a logarithm an item is dearer than the product of factors.
+        With a ranking head `popularity_share`, to be weighted for each user; without one what is
+        added to a predicted rating. Computed once after each change: a logarithm an item is dearer
+        than the product of factors.
         """
         if self._popularity is None:
-            self._popularity = blend_with_popularity(np.zeros(len(self), np.float32), self.n)
+            if self._rows.format.ranking_rank:
+                self._popularity = popularity_share(self.n)
+            else:
+                self._popularity = blend_with_popularity(np.zeros(len(self), np.float32), self.n)
         return self._popularity
 
     @property

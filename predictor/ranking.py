@@ -11,7 +11,7 @@ from predictor.prediction import predicted_everywhere
 from predictor.served import Served
 from predictor.users import User
 from recommender.fold_in import fold_in
-from recommender.ranking import rating_weight
+from recommender.ranking import blend_with_head
 from recommender.ranking_head import weights
 from recommender.rows import Floats
 
@@ -61,9 +61,10 @@ def recommend(served: Served, user: User, n: int, include_rated: bool = False) -
 def score(served: Served, user: User) -> tuple[Floats, Source]:
     """Score of every item for a user, ``(n_items,)``, and where it comes from.
 
-    With a ranking head ``V_x · Q_y + w r̂``, V_x folded in from the user's own ratings; without
-    one, predicted rating and popularity (`recommender.ranking`). For a user whom
-    the model does not know, the number of an item's ratings and, among equals, its bias.
+    With a ranking head V_x · Q_y, predicted rating and, for newcomers, popularity, V_x folded in
+    from the user's own ratings; without one, predicted rating and popularity
+    (`recommender.ranking`). For a user whom the model does not know, the number of an item's
+    ratings and, among equals, its bias.
     """
     items = served.items
     if not user.known:
@@ -73,8 +74,9 @@ def score(served: Served, user: User) -> tuple[Floats, Source]:
         return popular, "popular"
     predicted = predicted_everywhere(served, user)
     if served.form.ranking_rank:
-        predicted *= np.float32(rating_weight(served.rating_min, served.rating_max))
-        predicted += items.ranking @ ranking_vector(served, user)
+        head = items.ranking @ ranking_vector(served, user)
+        scale = served.rating_min, served.rating_max
+        predicted = blend_with_head(head, predicted, items.popularity, user.n, *scale)
     else:
         predicted += items.popularity
     return predicted, "model"

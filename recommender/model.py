@@ -11,7 +11,7 @@ from recommender.history import History, Ratings
 from recommender.initial import Side, initial_rows
 from recommender.micro_batch import MicroBatch
 from recommender.model_settings import ModelSettings
-from recommender.ranking import blend_with_popularity, rating_weight
+from recommender.ranking import blend_with_head, blend_with_popularity, popularity_share
 from recommender.ranking_head import weights
 from recommender.rating_head import Codes, Errors, Mean
 from recommender.rows import Floats, Rows
@@ -73,8 +73,14 @@ class MemoryModel:
         predicted = self.user_rows.factors[users] @ (items.factors * rated[:, None]).T
         predicted += self.mean.value + self.user_rows.bias[users][:, None] + items.bias[None, :]
         if settings.ranking_rank:
-            predicted *= np.float32(rating_weight(settings.rating_min, settings.rating_max))
-            predicted += self.folded_in(users) @ (items.ranking * rated[:, None]).T
+            predicted = blend_with_head(
+                self.folded_in(users) @ (items.ranking * rated[:, None]).T,
+                predicted,
+                popularity_share(items.n),
+                self.user_rows.n[users],
+                settings.rating_min,
+                settings.rating_max,
+            )
         else:
             predicted = blend_with_popularity(predicted, items.n)
         unknown = self.user_rows.n[users] == 0

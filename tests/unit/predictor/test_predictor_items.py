@@ -44,10 +44,19 @@ def test_an_item_keeps_its_position_and_takes_its_last_row():
 
 def test_popularity_follows_every_change():
     items = ItemTable(FORM)
-    items.put(["x"], rows([1]))
-    assert items.popularity.tolist() == [0.5]  # ½ log₂(1 + 1)
-    items.put(["x", "y"], rows([3, 0]))
-    assert items.popularity.tolist() == [1.0, 0.0]
+    items.put(["x", "z"], rows([1, 4]))
+    assert items.popularity.tolist() == [0.25, 1.0]  # in parts of the most rated
+    items.put(["x", "y"], rows([8, 0]))
+    assert items.popularity.tolist() == [1.0, 0.5, 0.0]
+
+
+def test_popularity_without_a_ranking_head_is_in_units_of_the_rating():
+    form = RowFormat(rank=3, ranking_rank=0)
+    items = ItemTable(form)
+    made = Rows.empty(2, form)
+    made.n[:] = [1, 3]
+    items.put(["x", "y"], made)
+    assert items.popularity.tolist() == [0.5, 1.0]  # ½ log₂(1 + n)
 
 
 def test_reading_copies_nothing():

@@ -33,11 +33,26 @@ def test_without_a_ranking_head_popularity_is_added(served, user):
 
 
 def test_with_a_ranking_head_its_score_leads(served_with_ranking, user):
-    # V·Q + 0.1 r̂: a 0.25 + 0.45, b 1 + 0.475, c 0.625 + 0.3, d 0 + 0.4
+    # V·Q over its highest, 1: a 0.25, b 1, c 0.625, d 0; + 0.1 r̂: 0.45, 0.475, 0.3, 0.4;
+    # + popularity 2 · 4/(4 + 2 ratings) · n/3: a 4/3, b 4/9, c 8/9, d 0
     scores, source = recommended(served_with_ranking, user("alice"))
-    assert list(scores) == ["b", "c", "a", "d"]
-    assert scores == pytest.approx({"b": 1.475, "c": 0.925, "a": 0.7, "d": 0.4}, abs=1e-6)
+    expected = {"a": 0.7 + 4 / 3, "b": 1.475 + 4 / 9, "c": 0.925 + 8 / 9, "d": 0.4}
+    assert list(scores) == ["a", "b", "c", "d"]
+    assert scores == pytest.approx(expected, abs=1e-6)
     assert source == "model"
+
+
+def test_popularity_fades_with_what_is_known_of_a_user(served_with_ranking, user):
+    alice = user("alice")
+    known = type(alice)(**{**vars(alice), "n": 7996})  # 2 · 4/(4 + 7996) = 0.001
+    scores, _ = recommended(served_with_ranking, known)
+    assert list(scores) == ["b", "c", "a", "d"]
+    assert scores["a"] == pytest.approx(0.7 + 0.001)
+
+
+def test_a_head_that_has_nothing_to_say_is_no_division_by_zero(served_with_ranking, user):
+    scores, _ = recommended(served_with_ranking, user("carl"))  # V = 0, n = 1, b = 2
+    assert scores["a"] == pytest.approx(0.1 * (3.5 + 2 + 0.25 + 0.25) + 2 * 4 / 5)
 
 
 def test_the_user_is_folded_in_from_the_ratings_at_hand(served_with_ranking, user):
@@ -56,9 +71,11 @@ def test_the_user_is_folded_in_from_the_ratings_at_hand(served_with_ranking, use
     plain, _ = recommended(served_with_ranking, user("alice"), include_rated=True)
     folded, _ = recommended(served_with_ranking, alice, include_rated=True)
     streamed = user("alice").ranking
+    heads = {item: items.ranking[items.position(item)] for item in plain}
+    highest = [max(v @ q for q in heads.values()) for v in (streamed, vector)]
     for item, score in folded.items():
-        q = items.ranking[items.position(item)]
-        assert score == pytest.approx(plain[item] - streamed @ q + vector @ q, abs=1e-5)
+        change = vector @ heads[item] / highest[1] - streamed @ heads[item] / highest[0]
+        assert score == pytest.approx(plain[item] + change, abs=1e-5)
 
 
 def test_the_weight_of_the_predicted_rating_follows_the_scale(user):
