@@ -124,7 +124,8 @@ def test_a_second_modeler_is_turned_away(make_modeler: MakeModeler) -> None:
 
 
 def test_redis_is_a_projection_that_comes_back(make_modeler: MakeModeler, redis_url: str) -> None:
-    modeler = make_modeler(replay=0)
+    # without replay and negatives only the rated rows change
+    modeler = make_modeler(replay=0, ranking_rank=0)
     modeler.start()
     modeler.send([("u1", "i1", 4.0), ("u1", "i2", 2.0), ("u1", "i1", 5.0)])
     modeler.await_learned(3)
