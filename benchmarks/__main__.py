@@ -12,6 +12,7 @@ from benchmarks.freshness import freshness
 from benchmarks.kernel import kernel
 from benchmarks.stream import stream
 from recommender.errors import RecommenderError
+from service.logs import configure_logs
 
 app = typer.Typer(
     add_completion=False,
@@ -22,6 +23,7 @@ for benchmark in (accuracy, freshness, kernel, stream):
     app.command(benchmark.__name__)(benchmark)
 
 if __name__ == "__main__":
+    configure_logs("warning")  # to stderr: stdout is the figures' alone
     try:
         app()
     except RecommenderError as error:
