@@ -13,7 +13,7 @@ from predictor.answers import ItemDescription, ItemList, answer, list_item, list
 from predictor.parts import Predictor
 from predictor.prediction import predict
 from predictor.ranking import best
-from predictor.routes.predict import EXAMPLE_HEAD, EXAMPLE_ITEM
+from predictor.routes.predict import EXAMPLE_ITEM, example
 from predictor.routes.recommend import MAX_N
 from predictor.served import Served
 from predictor.users import unknown
@@ -33,17 +33,9 @@ def router(predictor: Predictor) -> APIRouter:
         summary="Search items by title",
         response_model=ItemList,
         responses={
-            200: {
-                "content": {
-                    "application/json": {
-                        "example": {
-                            **EXAMPLE_HEAD,
-                            "source": "title",
-                            "items": [{**EXAMPLE_ITEM, "score": 90.0, "source": "title"}],
-                        }
-                    }
-                }
-            },
+            200: example(
+                {"source": "title", "items": [{**EXAMPLE_ITEM, "score": 90.0, "source": "title"}]}
+            ),
             **problem_responses(422, 503),
         },
     )
@@ -82,21 +74,16 @@ def router(predictor: Predictor) -> APIRouter:
         summary="One item",
         response_model=ItemDescription,
         responses={
-            200: {
-                "content": {
-                    "application/json": {
-                        "example": {
-                            **EXAMPLE_HEAD,
-                            "item": "318",
-                            "title": "Shawshank Redemption, The (1994)",
-                            "attributes": {"genres": ["Crime", "Drama"], "year": 1994},
-                            "ratings": 317,
-                            "score": 4.3021,
-                            "source": "item-bias",
-                        }
-                    }
+            200: example(
+                {
+                    "item": "318",
+                    "title": "Shawshank Redemption, The (1994)",
+                    "attributes": {"genres": ["Crime", "Drama"], "year": 1994},
+                    "ratings": 317,
+                    "score": 4.3021,
+                    "source": "item-bias",
                 }
-            },
+            ),
             **problem_responses(404, 422, 503),
         },
     )

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from predictor.answers import ModelDescription, answer
 from predictor.parts import Predictor
-from predictor.routes.predict import EXAMPLE_HEAD
+from predictor.routes.predict import example
 from service.problems import problem_responses
 
 EXAMPLE_POINT = {
@@ -32,20 +32,15 @@ def router(predictor: Predictor) -> APIRouter:
         summary="The serving model",
         response_model=ModelDescription,
         responses={
-            200: {
-                "content": {
-                    "application/json": {
-                        "example": {
-                            **EXAMPLE_HEAD,
-                            "status": "serving",
-                            "data": "MovieLens ml-latest-small",
-                            "settings": {"rank": 32, "rating_min": 0.5, "rating_max": 5.0},
-                            "counts": {"users": 610, "items": 9742, "ratings": 50210},
-                            "series": [EXAMPLE_POINT],
-                        }
-                    }
+            200: example(
+                {
+                    "status": "serving",
+                    "data": "MovieLens ml-latest-small",
+                    "settings": {"rank": 32, "rating_min": 0.5, "rating_max": 5.0},
+                    "counts": {"users": 610, "items": 9742, "ratings": 50210},
+                    "series": [EXAMPLE_POINT],
                 }
-            },
+            ),
             **problem_responses(422, 503),
         },
     )

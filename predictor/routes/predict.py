@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +28,11 @@ EXAMPLE_ITEM = {
     "title": "Shawshank Redemption, The (1994)",
     "source": "model",
 }
+
+
+def example(body: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI entry of an answer: its own fields by example, behind every answer's head."""
+    return {"content": {"application/json": {"example": {**EXAMPLE_HEAD, **body}}}}
 
 
 class Pair(BaseModel):
@@ -61,13 +66,7 @@ def router(predictor: Predictor) -> APIRouter:
         summary="Predict one user's ratings of some items",
         response_model=Predictions,
         responses={
-            200: {
-                "content": {
-                    "application/json": {
-                        "example": {**EXAMPLE_HEAD, "source": "model", "items": [EXAMPLE_ITEM]}
-                    }
-                }
-            },
+            200: example({"source": "model", "items": [EXAMPLE_ITEM]}),
             **problem_responses(422, 503),
         },
     )
@@ -102,17 +101,7 @@ def router(predictor: Predictor) -> APIRouter:
         summary="Predict the ratings of many pairs",
         response_model=PairPredictions,
         responses={
-            200: {
-                "content": {
-                    "application/json": {
-                        "example": {
-                            **EXAMPLE_HEAD,
-                            "source": "model",
-                            "items": [{"user": "1", **EXAMPLE_ITEM}],
-                        }
-                    }
-                }
-            },
+            200: example({"source": "model", "items": [{"user": "1", **EXAMPLE_ITEM}]}),
             **problem_responses(422, 503),
         },
     )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from predictor.answers import Recommendations, list_item, listed
 from predictor.parts import Predictor
 from predictor.ranking import recommend
-from predictor.routes.predict import EXAMPLE_HEAD, EXAMPLE_ITEM
+from predictor.routes.predict import EXAMPLE_ITEM, example
 from recommender.ids import Id
 from service.problems import problem, problem_responses
 
@@ -29,13 +29,7 @@ def router(predictor: Predictor) -> APIRouter:
         summary="Recommend items to a user",
         response_model=Recommendations,
         responses={
-            200: {
-                "content": {
-                    "application/json": {
-                        "example": {**EXAMPLE_HEAD, "source": "model", "items": [EXAMPLE_ITEM]}
-                    }
-                }
-            },
+            200: example({"source": "model", "items": [EXAMPLE_ITEM]}),
             **problem_responses(422, 503),
         },
     )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from predictor.answers import ItemList, list_item, listed
 from predictor.parts import Predictor
-from predictor.routes.predict import EXAMPLE_HEAD, EXAMPLE_ITEM
+from predictor.routes.predict import EXAMPLE_ITEM, example
 from predictor.routes.recommend import MAX_N
 from recommender.ids import Id
 from service.problems import problem_responses
@@ -24,17 +24,12 @@ def router(predictor: Predictor) -> APIRouter:
         summary="A user's ratings",
         response_model=ItemList,
         responses={
-            200: {
-                "content": {
-                    "application/json": {
-                        "example": {
-                            **EXAMPLE_HEAD,
-                            "source": "ratings",
-                            "items": [{**EXAMPLE_ITEM, "score": 5.0, "source": "ratings"}],
-                        }
-                    }
+            200: example(
+                {
+                    "source": "ratings",
+                    "items": [{**EXAMPLE_ITEM, "score": 5.0, "source": "ratings"}],
                 }
-            },
+            ),
             **problem_responses(422, 503),
         },
     )
