@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
@@ -36,7 +37,7 @@ from recommender.rows import RowFormat
 from storage.as_of import AsOf
 from storage.postgres_client import connect
 from storage.projection import Projection
-from storage.staging import Staged, TaskStore, rows_of
+from storage.staging import Address, Staged, TaskStore, rows_of, slot_of
 from storage.truth import Lease, read_as_of
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,6 @@ class Committed:
     """A micro-batch that is committed, and where its rows are still staged."""
 
     as_of: AsOf
-    slot: int
     staged: Sequence[Staged]
 
 
@@ -173,12 +173,15 @@ class Projector:
             self._project(store, committed)
 
     def _project(self, store: TaskStore, committed: Committed) -> None:
-        tasks = [one.task for one in committed.staged]
-        where = (committed.slot, self._lease.fence, tasks)
-        rows = store.staged_rows(*where)
-        ratings = store.staged_ratings(*where)
+        where = Address(
+            slot_of(committed.as_of.batch),
+            self._lease.fence,
+            [one.task for one in committed.staged],
+        )
+        rows = store.staged_rows(where)
+        ratings = store.staged_ratings(where)
         items = (
-            store.staged_items(*where)["item"].to_pylist()
+            store.staged_items(where)["item"].to_pylist()
             if any(one.items for one in committed.staged)
             else []
         )
@@ -194,7 +197,7 @@ class Projector:
             self._projection.put_rows(side, changed[side], self._values(part))
             if side == "user":
                 reached(Step.HALF_PROJECTED)
-        self._projection.put_ratings(_triples(ratings))
+        self._projection.put_ratings(*_in_log_order(ratings))
         reached(Step.ENTRY_AHEAD)
         self._projection.announce(committed.as_of, changed["user"], changed["item"], items)
 
@@ -269,7 +272,10 @@ class Projector:
                      WHERE "offset" >= coalesce((%s::jsonb ->> partition::text)::bigint, 0)
                      ORDER BY partition, "offset" """
         for part in _chunks(opened, history, json.dumps(learned)):
-            self._projection.put_ratings(part)
+            users, items, ratings = zip(*part, strict=True)
+            self._projection.put_ratings(
+                pa.array(users), pa.array(items), np.array(ratings, np.float32)
+            )
 
 
 def _chunks(opened: connection, query: str, *parameters: object) -> Iterator[list[tuple[Any, ...]]]:
@@ -280,6 +286,8 @@ def _chunks(opened: connection, query: str, *parameters: object) -> Iterator[lis
             yield part
 
 
-def _triples(ratings: pa.Table) -> Iterator[tuple[str, str, float]]:
-    values = ratings["rating"].to_numpy().astype(np.float64).tolist()
-    return zip(ratings["user"].to_pylist(), ratings["item"].to_pylist(), values, strict=True)
+def _in_log_order(ratings: pa.Table) -> tuple[pa.Array, pa.Array, npt.NDArray[np.float32]]:
+    order = np.lexsort((ratings["offset"].to_numpy(), ratings["partition"].to_numpy()))
+    ordered = ratings.take(pa.array(order))
+    users, items = (ordered[name].combine_chunks() for name in ("user", "item"))
+    return users, items, ordered["rating"].to_numpy()

@@ -23,7 +23,25 @@ class ModelerSettings(ModelSettings, KafkaSettings, PostgresSettings, RedisSetti
         "2g", pattern=r"^\d+[kmgt]$", description="Heap of Spark's driver, e.g. 2g."
     )
     max_batch: int = Field(
-        200_000, ge=1, description="Records of a micro-batch at most: bounds its time and memory."
+        10_000, ge=1, description="Records of a micro-batch at most, learned in one block."
+    )
+    backlog: int = Field(
+        100_000,
+        ge=1,
+        description="Records not yet learned from which on they are a backlog: learned in large "
+        "micro-batches, which are cut in blocks.",
+    )
+    backlog_batch: int = Field(
+        1_000_000,
+        ge=1,
+        description="Records of such a micro-batch at most: bounds its time and memory.",
+    )
+    blocks: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Blocks that users, and items, are cut in for a backlog; 0: as many as Spark "
+        "has cores.",
     )
     takeover_patience: float = Field(
         20.0, ge=0, description="Seconds to wait for an earlier modeler of the model to be gone."

@@ -39,8 +39,10 @@ def session(settings: ModelerSettings, scratch: Path) -> SparkSession:
         # A worker keeps its compiled kernels and its connection for the next micro-batch.
         "spark.python.worker.reuse": "true",
         "spark.python.worker.idleTimeoutSeconds": "0",
-        # Whole micro-batches go to the kernel: few large Arrow batches, not many small ones.
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+        # Few large Arrow batches; each is read while the next is on its way.
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+        # What is kept between two steps of a micro-batch is packed already.
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",
         # The truth about offsets is in Postgres; the default manager forks a process for each
         # checkpoint file: 60 ms a micro-batch, against 15 (measured).
         "spark.sql.streaming.checkpointFileManagerClass": (

@@ -68,14 +68,19 @@ def mixed(x: Any) -> Any:
 
 
 @numba.njit(cache=True)
+def hashed(offsets: Any, data: Any, row: Any, salt: Any) -> Any:
+    """A 64-bit hash of one string of an Arrow array: FNV-1a over its UTF-8 bytes, then mixed."""
+    key = np.uint64(0xCBF29CE484222325)
+    for position in range(offsets[row], offsets[row + 1]):
+        key = (key ^ np.uint64(data[position])) * np.uint64(0x100000001B3)
+    return mixed(key ^ salt)
+
+
+@numba.njit(cache=True)
 def _fill(offsets: Any, data: Any, salt: Any, factors: Any, scale: Any, first: Any) -> None:
     sixteen = np.uint64(0xFFFF)
     for row in range(factors.shape[0]):
-        # FNV-1a over the id's UTF-8 bytes
-        key = np.uint64(0xCBF29CE484222325)
-        for position in range(offsets[row], offsets[row + 1]):
-            key = (key ^ np.uint64(data[position])) * np.uint64(0x100000001B3)
-        key = mixed(key ^ salt)
+        key = hashed(offsets, data, row, salt)
         for column in range(factors.shape[1]):
             counter = first + np.uint64(column + 1)
             draw = mixed(key + counter * np.uint64(0x9E3779B97F4A7C15))

@@ -49,8 +49,15 @@ class MemoryModel:
         new = Ratings(users, items, ratings)
         random = np.random.default_rng((self.settings.seed, self.mean.count))
         sample = self.history.sample(self.settings.sample_size(len(new)), random)
-        batch = MicroBatch(new, self.user_rows, self.item_rows, sample)
-        errors = micro_batch.learn(batch, self.mean, self.settings)
+        batch = MicroBatch.whole(
+            new,
+            self.mean,
+            self.user_rows,
+            self.item_rows,
+            sample.first(self.settings.replayed(len(new))),
+            sample.items,
+        )
+        errors = micro_batch.learn(batch, self.settings)
         self.history.append(new)
         return errors
 

@@ -87,3 +87,15 @@ def parse_offsets(offsets: Mapping[str, Mapping[str, int]]) -> dict[str, dict[in
         topic: {int(partition): int(following) for partition, following in partitions.items()}
         for topic, partitions in offsets.items()
     }
+
+
+def advanced(
+    before: AsOf, batch: int, next_offsets: Offsets, rating_sum: float, rating_count: int
+) -> AsOf:
+    """The state with a micro-batch learned that has seen records up to those offsets."""
+    offsets = {topic: dict(partitions) for topic, partitions in before.offsets.items()}
+    for topic, partitions in next_offsets.items():
+        known = offsets.setdefault(topic, {})
+        for partition, following in partitions.items():
+            known[partition] = max(following, known.get(partition, 0))
+    return AsOf(batch, offsets, rating_sum, rating_count)

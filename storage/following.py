@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from recommender.errors import Unavailable
-from storage import keys
+from storage import keys, rated
 from storage.as_of import AsOf
 
 ITEMS_PER_READ = 5_000
@@ -138,16 +138,14 @@ class ProjectionReader:
             pipeline.mget([names.user(user) for user in users])
             if with_ratings:
                 for user in users:
-                    pipeline.hgetall(names.rated(user))
-            found, rows, *rated = await pipeline.execute()
+                    pipeline.get(names.rated(user))
+            found, rows, *ratings = await pipeline.execute()
             batch = None if found is None else int(found)
             if not with_ratings:
                 return [UserReading(row, None, batch) for row in rows]
             return [
-                UserReading(
-                    row, {item.decode(): float(rating) for item, rating in ratings.items()}, batch
-                )
-                for row, ratings in zip(rows, rated, strict=True)
+                UserReading(row, rated.decode(records or b""), batch)
+                for row, records in zip(rows, ratings, strict=True)
             ]
 
     async def item_rows(self, model: int, items: Sequence[str]) -> list[bytes | None]:

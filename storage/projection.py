@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import redis
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.retry import Retry
 
 from recommender.errors import RecommenderError
-from storage import keys
+from storage import keys, rated
 from storage.as_of import AsOf
 from storage.settings import RedisSettings
 
@@ -27,6 +30,9 @@ from storage.settings import RedisSettings
 _PER_ROUND_TRIP = 10_000
 # Entries kept for readers that fall behind; one further back reads everything again.
 _KEPT_CHANGES = 10_000
+# Raised where the values of the keys change their form: what another release wrote is none then,
+# and is written anew.
+_FORMAT = b"2"
 # Above so many changed users the entry does not list them: readers do not keep users in memory.
 _LISTED_USERS = 1_000
 
@@ -78,7 +84,7 @@ class Projection:
     def reaches(self) -> AsOf | None:
         """How far it goes, every micro-batch whole; None where Redis has nothing of the model."""
         fields = cast("dict[bytes, bytes]", self._redis.hgetall(self._keys.state))
-        if not fields:
+        if fields.get(b"format") != _FORMAT:
             return None
         return AsOf.from_fields({name.decode(): value.decode() for name, value in fields.items()})
 
@@ -94,17 +100,19 @@ class Projection:
 
             self._write(put)
 
-    def put_ratings(self, ratings: Iterable[tuple[str, str, float]]) -> None:
-        """Write (user, item, rating); a later one of a pair replaces an earlier."""
-        by_user: dict[str, dict[str, float]] = {}
-        for user, item, rating in ratings:
-            by_user.setdefault(user, {})[item] = rating
-        users = list(by_user)
-        for start in range(0, len(users), _PER_ROUND_TRIP):
+    def put_ratings(
+        self, users: pa.Array, items: pa.Array, ratings: npt.NDArray[np.float32]
+    ) -> None:
+        """Append ratings, columns of one length in log order, to what their users have rated."""
+        appended = list(zip(*rated.encode(users, items, ratings), strict=True))
+        for start in range(0, len(appended), _PER_ROUND_TRIP):
 
-            def put(pipeline: Pipeline, some: list[str] = users[start:][:_PER_ROUND_TRIP]) -> None:
-                for user in some:
-                    pipeline.hset(self._keys.rated(user), mapping=cast(Any, by_user[user]))
+            def put(
+                pipeline: Pipeline,
+                some: list[tuple[str, bytes]] = appended[start : start + _PER_ROUND_TRIP],
+            ) -> None:
+                for user, records in some:
+                    pipeline.append(self._keys.rated(user), cast(Any, records))
 
             self._write(put)
 
@@ -127,7 +135,7 @@ class Projection:
         fields = as_of.fields()
 
         def put(pipeline: Pipeline) -> None:
-            pipeline.hset(self._keys.state, mapping=cast(Any, fields))
+            pipeline.hset(self._keys.state, mapping=cast(Any, {**fields, "format": _FORMAT}))
             pipeline.set(keys.serving(self._prefix), self._model)
             pipeline.xadd(
                 self._keys.changes,

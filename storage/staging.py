@@ -5,6 +5,8 @@ Nothing written here counts before the driver's transaction (`Truth.commit`) mer
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +18,17 @@ from psycopg2.extensions import QuotedString
 
 from recommender.initial import Side
 from recommender.rows import RowFormat, Rows
+from storage.as_of import AsOf, parse_offsets
 from storage.postgres_client import watchful
 
 SLOTS = 4
 """Slots of staging (storage/migrations): consecutive micro-batches use them in turn."""
+
+
+def slot_of(batch: int) -> int:
+    """The slot that a micro-batch is staged in."""
+    return batch % SLOTS
+
 
 # A last page, or one with longer ids, holds fewer ratings than are looked for on it.
 _OVERSAMPLING = 1.2
@@ -53,6 +62,22 @@ class Staged:
     dead_letters: int = 0
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where a micro-batch is staged, and by which task attempts of which holder of the model."""
+
+    slot: int
+    fence: int
+    tasks: Sequence[int]
+
+    @property
+    def condition(self) -> str:
+        """What holds for its rows, in SQL."""
+        # Of no task there is no row.
+        tasks = ",".join(f"{task:d}" for task in self.tasks) or "NULL"
+        return f"fence = {self.fence:d} AND task IN ({tasks})"
+
+
 class TaskStore:
     """A task's connection to Postgres; kept by its worker process for the next task.
 
@@ -68,6 +93,17 @@ class TaskStore:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def as_of(self, model: int) -> AsOf:
+        """How far a model has learned, as committed."""
+        found = self._query(
+            f"""SELECT batch, rating_sum, rating_count,
+                       (SELECT coalesce(jsonb_object_agg(topic, next_offsets), '{{}}')::text
+                        FROM (SELECT topic, jsonb_object_agg(partition, next_offset) next_offsets
+                              FROM offsets WHERE model = {model:d} GROUP BY topic) by_topic) offsets
+                FROM models WHERE model = {model:d}"""
+        ).to_pylist()[0]
+        return AsOf(**{**found, "offsets": parse_offsets(json.loads(found["offsets"]))})
 
     def rows(
         self, model: int, side: Side, ids: pa.StringArray, form: RowFormat
@@ -87,12 +123,19 @@ class TaskStore:
         )
         return found["position"].to_numpy() - 1, rows_of(found, form)
 
-    def known_events(self, event_ids: pa.StringArray) -> pa.StringArray:
-        """Those of the event ids that have been learned already."""
-        found = self._query(
-            f'SELECT event_id FROM events WHERE event_id = ANY({_literal(event_ids)} COLLATE "C")'
-        )
-        return found["event_id"].combine_chunks()
+    def known_events(
+        self, event_ids: pa.StringArray, on_its_way: Address | None = None
+    ) -> pa.StringArray:
+        """Those of the event ids that have been learned, or are staged at that address.
+
+        In one statement: a micro-batch whose commit ends meanwhile is seen in one of the places.
+        """
+        wanted = f'event_id = ANY({_literal(event_ids)} COLLATE "C")'
+        query = f"SELECT event_id FROM events WHERE {wanted}"
+        if on_its_way is not None:
+            query += f""" UNION ALL SELECT event_id FROM staged_ratings_{on_its_way.slot}
+                          WHERE {on_its_way.condition} AND {wanted}"""
+        return self._query(query)["event_id"].combine_chunks()
 
     def sample_history(self, count: int, random: np.random.Generator) -> pa.Table:
         """Ratings learned earlier, drawn with nearly equal chances: ``user``, ``item``, ``rating``.
@@ -131,22 +174,22 @@ class TaskStore:
         )
         return found.take(random.permutation(len(found))[:count])
 
-    def staged_rows(self, slot: int, fence: int, tasks: list[int]) -> pa.Table:
-        """The staged rows of these tasks: ``side``, ``id``, ``n``, ``state``."""
+    def staged_rows(self, where: Address) -> pa.Table:
+        """The rows staged there: ``side``, ``id``, ``n``, ``state``."""
         return self._query(
-            f"SELECT side, id, n, state FROM staged_rows_{slot} WHERE {_by(fence, tasks)}"
+            f"SELECT side, id, n, state FROM staged_rows_{where.slot} WHERE {where.condition}"
         )
 
-    def staged_ratings(self, slot: int, fence: int, tasks: list[int]) -> pa.Table:
-        """The staged ratings of these tasks: ``user``, ``item``, ``rating``, in log order."""
+    def staged_ratings(self, where: Address) -> pa.Table:
+        """The ratings staged there: ``user``, ``item``, ``rating``, ``partition``, ``offset``."""
         return self._query(
-            f"""SELECT "user", item, rating FROM staged_ratings_{slot}
-                WHERE {_by(fence, tasks)} ORDER BY partition, "offset" """
+            f"""SELECT "user", item, rating, partition, "offset"
+                FROM staged_ratings_{where.slot} WHERE {where.condition}"""
         )
 
-    def staged_items(self, slot: int, fence: int, tasks: list[int]) -> pa.Table:
-        """The ids of the staged catalogue entries of these tasks: ``item``."""
-        return self._query(f"SELECT item FROM staged_items_{slot} WHERE {_by(fence, tasks)}")
+    def staged_items(self, where: Address) -> pa.Table:
+        """The ids of the catalogue entries staged there: ``item``."""
+        return self._query(f"SELECT item FROM staged_items_{where.slot} WHERE {where.condition}")
 
     def stage(self, table: str, slot: int, fence: int, task: int, columns: dict[str, Any]) -> int:
         """Append rows to one of the slot's tables.
@@ -214,10 +257,6 @@ def rows_of(table: pa.Table, form: RowFormat) -> Rows:
         for name in form.state.names or ():
             packed[name] = unpacked[name]
     return Rows.unpack(packed)
-
-
-def _by(fence: int, tasks: list[int]) -> str:
-    return f"fence = {fence:d} AND task IN ({','.join(str(int(task)) for task in tasks)})"
 
 
 def _literal(texts: pa.StringArray) -> str:

@@ -19,7 +19,7 @@ from recommender.rating_head import Errors
 from storage.as_of import AsOf, parse_offsets
 from storage.postgres_client import connect
 from storage.settings import PostgresSettings
-from storage.staging import SLOTS, Staged
+from storage.staging import SLOTS, Staged, slot_of
 
 # First key of the advisory lock that a modeler holds; the second is the model's number.
 # Any constant serves; it only has to differ from other users' of the same database.
@@ -31,6 +31,10 @@ _NOTICE_A_LOST_CLIENT = """
     SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;
     SET tcp_user_timeout = 15000; SET client_connection_check_interval = 1000
 """
+
+
+class EventTwice(RecommenderError):
+    """Tasks that did not know of each other have staged one event id: let one task see both."""
 
 
 class StagingLost(RecommenderError):
@@ -65,8 +69,6 @@ class Commit:
     ----------
     as_of : AsOf
         The model's state with this micro-batch learned; ``at`` is set by the commit.
-    slot : int
-        Where it is staged.
     staged : sequence of Staged
         What each task reported.
     errors : Errors
@@ -77,7 +79,6 @@ class Commit:
     """
 
     as_of: AsOf
-    slot: int
     staged: Sequence[Staged]
     errors: Errors
     duplicates: int = 0
@@ -213,6 +214,8 @@ class Truth:
         ------
         Fenced
             If another modeler has taken the model over.
+        EventTwice
+            If a rating is staged twice; nothing was changed.
         StagingLost
             If staged rows are missing; nothing was changed.
         psycopg2.Error
@@ -311,7 +314,7 @@ class Truth:
 
 
 def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
-    slot, model = commit.slot, lease.model
+    slot, model = slot_of(commit.as_of.batch), lease.model
     by = (lease.fence, [one.task for one in commit.staged])
     for side in ("user", "item"):
         cur.execute(
@@ -333,9 +336,12 @@ def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
     if events := commit.total("events"):
         cur.execute(
             f"""INSERT INTO events SELECT event_id, partition, "offset" FROM staged_ratings_{slot}
-                WHERE fence = %s AND task = ANY(%s) AND event_id IS NOT NULL""",
+                WHERE fence = %s AND task = ANY(%s) AND event_id IS NOT NULL
+                ON CONFLICT DO NOTHING""",
             by,
         )
+        if cur.rowcount < events and len(commit.staged) > 1:
+            raise EventTwice("a second delivery came by another partition than the first")
         _expect(cur, events, "event ids")
     if letters := commit.total("dead_letters"):
         cur.execute(
@@ -363,10 +369,14 @@ def _expect(cur: cursor, expected: int, what: str) -> None:
 
 
 def _empty(cur: cursor, slot: int) -> None:
+    # Most are empty already, and emptying costs some milliseconds a table.
     cur.execute(
-        f"TRUNCATE staged_rows_{slot}, staged_ratings_{slot}, staged_items_{slot}, "
-        f"staged_dead_letters_{slot}"
+        """SELECT relname FROM pg_class WHERE relname = ANY(%s) AND pg_relation_size(oid) > 0
+           AND relnamespace = current_schema()::regnamespace""",
+        ([f"staged_{kind}_{slot}" for kind in ("rows", "ratings", "items", "dead_letters")],),
     )
+    if full := [name for (name,) in cur.fetchall()]:
+        cur.execute(f"TRUNCATE {', '.join(full)}")
 
 
 def read_as_of(cur: cursor, model: int) -> AsOf:

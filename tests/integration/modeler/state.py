@@ -11,6 +11,7 @@ import redis
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
 from storage.keys import Keys
+from storage.rated import decode
 from tests.integration.modeler.conftest import Modeler
 
 Ratings = list[tuple[str, str, float]]
@@ -77,7 +78,7 @@ def assert_projection_equals_truth(modeler: Modeler) -> None:
         found_rated: dict[str, dict[str, float]] = {}
         for key in map(bytes.decode, client.scan_iter(match=f"{keys.start}*", count=10_000)):
             if key.startswith(keys.rated("")):
-                found_rated[key] = {i.decode(): float(r) for i, r in client.hgetall(key).items()}
+                found_rated[key] = decode(client.get(key))
             elif key.startswith((keys.user(""), keys.item(""))):
                 found[key] = client.get(key)
         assert found == expected

@@ -49,7 +49,7 @@ def staged_row(dsn: str, lease: Lease, slot: int = 1) -> Commit:
     with closing(TaskStore(dsn)) as store:
         store.stage("rows", slot, lease.fence, 7, columns | {"state": pa.array([STATE])})
     as_of = replace(lease.as_of, batch=lease.as_of.batch + 1, offsets={"ratings": {0: 5}})
-    return Commit(as_of, slot, [Staged(7, user_rows=1)], Errors())
+    return Commit(as_of, [Staged(7, user_rows=1)], Errors())
 
 
 def test_one_who_was_replaced_commits_nothing(truth: Truth, lease: Lease, dsn: str) -> None:

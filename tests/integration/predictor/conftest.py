@@ -146,7 +146,8 @@ class Writer:
                         f"{start}{side}:{name}", struct.pack("<i", n) + packed(bias, factors)
                     )
             for user, item, rating in ratings:
-                pipeline.hset(f"{start}rated:{user}", item, str(rating))
+                record = struct.pack("<fH", rating, len(item.encode())) + item.encode()
+                pipeline.append(f"{start}rated:{user}", record)
             pipeline.hset(f"{start}state", mapping=state)
             pipeline.set("recommender:serving", self.model)
             entry = {

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from recommender.errors import Unavailable
@@ -63,7 +64,9 @@ def test_a_micro_batch_arrives_whole(projection, redis_url):
     def write():
         projection.put_rows("user", ["ü"], [row(2, 0.5)])
         projection.put_rows("item", ["a", "b:c"], [row(1, 1.5), row(4, -1.0)])
-        projection.put_ratings([("ü", "a", 3.0), ("ü", "b:c", 4.5), ("ü", "a", 0.5)])
+        projection.put_ratings(
+            pa.array(["ü"] * 3), pa.array(["a", "b:c", "a"]), np.array([3.0, 4.5, 0.5], np.float32)
+        )
         projection.announce(STATE, users=["ü"], items=["a", "b:c"], catalogue=["a"])
 
     change, users, bare, items, serving, state, again = asyncio.run(follow())

@@ -1,0 +1,269 @@
+"""One hold on one model: micro-batch after micro-batch, live or of a backlog, as the lag says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from modeler.backlog import Backlog
+from modeler.committer import Committer
+from modeler.letters import LetterCarrier
+from modeler.live import Live
+from modeler.metrics import Metrics
+from modeler.projector import Projector
+from modeler.settings import ModelerSettings
+from modeler.steps import Step, reached
+from modeler.task import Task
+from recommender.model_settings import ModelSettings
+from storage.as_of import AsOf
+from storage.topics import end_offsets
+from storage.truth import Commit, Lease, Truth
+
+log = structlog.get_logger(__name__)
+
+# Spark's consumers ask for what is there already. A prefetch that waits at the end of a partition
+# would only hold up the next request: by default 500 ms, the largest part of the latency.
+_FETCH_WAIT_MS = 1
+# The truth knows the offsets, so Spark's own log of them may be written beside the learning and as
+# good as never (measured: 30 ms a micro-batch less). The check is for sinks that rely on it.
+_PROGRESS = {
+    "asyncProgressTrackingEnabled": "true",
+    "_asyncProgressTrackingOverrideSinkSupportCheck": "true",
+    "asyncProgressTrackingCheckpointIntervalMs": str(3_600_000),
+}
+
+
+class Way(Protocol):
+    """A way to learn micro-batches: `Live` or `Backlog`."""
+
+    largest: int
+
+    def plan(self, records: DataFrame) -> DataFrame:
+        """What Spark does with each micro-batch's records."""
+        ...
+
+    def learn(self, planned: DataFrame, committer: Committer) -> Commit | None:
+        """Learn and stage a micro-batch; nothing where it has no record."""
+        ...
+
+
+class Learning:
+    """One hold on one model: from taking the lease to losing it or stopping.
+
+    Parameters
+    ----------
+    settings : ModelerSettings
+    lease : Lease
+    truth : Truth
+        Holds the lease's lock.
+    metrics : Metrics
+    one_task : bool
+        Whether each micro-batch must be seen by one task as a whole, whatever the backlog.
+    """
+
+    def __init__(
+        self,
+        settings: ModelerSettings,
+        lease: Lease,
+        truth: Truth,
+        metrics: Metrics,
+        one_task: bool = False,
+    ) -> None:
+        self._settings = settings
+        model_settings = ModelSettings(**lease.settings)
+        _warn_of_differences(model_settings, settings)
+        self._lease = lease
+        task = Task(
+            model=lease.model,
+            fence=lease.fence,
+            settings=model_settings,
+            dsn=settings.postgres_dsn,
+            ratings_topic=settings.ratings_topic,
+        )
+        self._live = Live(task, settings.max_batch)
+        self._backlog = Backlog(task, settings.backlog_batch, settings.blocks)
+        self._one_task = one_task
+        self._way: Way = self._live
+        self._changing = False  # the way; the running query has no more to do
+        self._failure: BaseException | None = None
+        self._wake = threading.Event()
+        self._projector = Projector(lease, model_settings.format, settings)
+        self._letters = LetterCarrier(settings, settings)
+        self._committer = Committer(
+            truth, lease, self._projector, self._letters, metrics, self._fail
+        )
+
+    @property
+    def advanced(self) -> bool:
+        """Whether a micro-batch has been committed."""
+        return self._committer.as_of.batch > self._lease.as_of.batch
+
+    def close(self) -> None:
+        """Let what is staged be committed and reach Redis, then stop the threads."""
+        self._committer.close()
+        self._projector.close()
+        self._letters.close()
+
+    def run(
+        self, spark: SparkSession, scratch: Path, stopping: threading.Event, wake: threading.Event
+    ) -> None:
+        """Learn micro-batch after micro-batch until `stopping` is set, or the stream has ended.
+
+        Parameters
+        ----------
+        stopping, wake : Event
+            Who sets the first sets the second as well.
+
+        Raises
+        ------
+        Fenced
+            If another modeler has taken the model over.
+        Exception
+            Whatever ended the stream; all that was committed stands.
+        """
+        self._wake = wake
+        self._changing = True
+        while self._changing and not stopping.is_set():
+            self._changing = False
+            wake.clear()
+            if stopping.is_set():
+                return
+            self._way = self._fitting()
+            self._run_query(spark, scratch)
+
+    def _run_query(self, spark: SparkSession, scratch: Path) -> None:
+        checkpoint = tempfile.mkdtemp(prefix="checkpoint-", dir=scratch)
+        query = self._start(spark, checkpoint)
+        log.info(
+            "learning",
+            model=self._lease.model,
+            batch=self._committer.expected.batch,
+            way=type(self._way).__name__.lower(),
+        )
+        watcher = threading.Thread(target=_await_end, args=(query, self._wake), daemon=True)
+        watcher.start()
+        self._wake.wait()
+        failure = self._failure or query.exception()  # before `stop` makes one of its own
+        query.stop()
+        watcher.join(10.0)
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        if failure is not None:
+            raise failure
+
+    def _start(self, spark: SparkSession, checkpoint: str) -> StreamingQuery:
+        settings = self._settings
+        records = (
+            spark.readStream.format("kafka")
+            .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
+            .option("subscribe", f"{settings.ratings_topic},{settings.items_topic}")
+            .option("startingOffsets", self._starting_offsets())
+            .option("maxOffsetsPerTrigger", self._way.largest)
+            .option("kafka.fetch.max.wait.ms", _FETCH_WAIT_MS)
+            .load()
+            .select("topic", "partition", "offset", "timestamp", "key", "value")
+        )
+        # No trigger: the next micro-batch begins when the last one has ended.
+        return (
+            self._way.plan(records)
+            .writeStream.foreachBatch(self._learn)
+            .options(**_PROGRESS)
+            .option("checkpointLocation", checkpoint)
+            .start()
+        )
+
+    def _starting_offsets(self) -> str:
+        """The offsets learned, and the beginning of each partition that has none."""
+        settings = self._settings
+        learned = self._committer.expected.offsets
+        earliest = -2  # Spark's word for it
+        return json.dumps(
+            {
+                topic: {
+                    str(partition): learned.get(topic, {}).get(partition, earliest)
+                    for partition in end_offsets(settings, topic)
+                }
+                for topic in (settings.ratings_topic, settings.items_topic)
+            }
+        )
+
+    def _learn(self, planned: DataFrame, _: int) -> None:
+        """Learn one micro-batch (called by Spark).
+
+        Steps; a kill in any of them leaves the truth as it was before or after the commit:
+
+        1. tasks learn and stage; it has no effect yet;
+        2. the committer commits rows, history, measurements and offsets in one transaction, while
+           Spark goes on to the next micro-batch;
+        3. it hands the batch to the projector, which brings it to Redis.
+        """
+        if self._changing:
+            return
+        try:
+            before = self._committer.expected
+            reached(Step.TASK_AHEAD)
+            commit = self._way.learn(planned, self._committer)
+            if commit is not None:
+                self._committer.submit(commit)
+                self._change_way_if_due(_records(before, commit.as_of))
+        except BaseException as error:
+            # Spark need not notice: its thread has died of a stack overflow while telling of this
+            # error, and its query was waited for in vain (seen with workers that were killed).
+            self._fail(error)
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._wake.set()
+
+    def _change_way_if_due(self, records: int) -> None:
+        """Only a full micro-batch may be one of a backlog, and one that is not full ends it."""
+        full = records >= self._way.largest
+        if full == (self._way is self._live) and self._fitting() is not self._way:
+            self._changing = True
+            self._wake.set()
+
+    def _fitting(self) -> Way:
+        if self._one_task:
+            return self._live
+        topic, learned = self._settings.ratings_topic, self._committer.expected.offsets
+        ends = end_offsets(self._settings, topic)
+        lag = sum(end - learned.get(topic, {}).get(part, 0) for part, end in ends.items())
+        return self._backlog if lag >= self._settings.backlog else self._live
+
+
+def _records(before: AsOf, after: AsOf) -> int:
+    """How many records lie between two states."""
+    return sum(
+        following - before.offsets.get(topic, {}).get(partition, 0)
+        for topic, partitions in after.offsets.items()
+        for partition, following in partitions.items()
+    )
+
+
+def _await_end(query: StreamingQuery, wake: threading.Event) -> None:
+    try:
+        query.awaitTermination()
+    except Exception as error:  # the query has failed, or Java has ended
+        log.debug("the query has failed", reason=str(error).partition("\n")[0])
+    finally:
+        wake.set()
+
+
+def _warn_of_differences(stored: ModelSettings, given: ModelSettings) -> None:
+    """A model keeps the settings that it was made with; say so where others are asked for."""
+    for name in ModelSettings.model_fields:
+        if getattr(stored, name) != getattr(given, name):
+            log.warning(
+                "the model keeps its own setting; a new model is needed to change it",
+                setting=name,
+                kept=getattr(stored, name),
+                asked=getattr(given, name),
+            )

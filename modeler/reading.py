@@ -1,0 +1,136 @@
+"""From the log's records to the ratings to be learned: each one once, the bad ones apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modeler import records
+from modeler.records import CATALOGUE, RATINGS, DeadLetters
+from modeler.task import Task
+from recommender.ratings import Scale
+from storage.as_of import Offsets
+from storage.staging import Address, TaskStore
+
+
+@dataclass
+class Reading:
+    """What some records hold.
+
+    Attributes
+    ----------
+    ratings : Table
+        Of schema `records.RATINGS`, in order of partition and offset, second deliveries left out.
+    items : Table
+        Catalogue entries, of schema `records.CATALOGUE`.
+    dead : DeadLetters
+    duplicates : int
+        Second deliveries.
+    next_offsets : dict
+        Topic to partition to the offset after the last record.
+    """
+
+    ratings: pa.Table
+    items: pa.Table
+    dead: DeadLetters = field(default_factory=DeadLetters)
+    duplicates: int = 0
+    next_offsets: dict[str, dict[int, int]] = field(default_factory=dict)
+
+
+def read(
+    received: Iterable[pa.RecordBatch],
+    task: Task,
+    learned: Offsets,
+    store: TaskStore,
+    on_its_way: Address | None = None,
+) -> Reading:
+    """Read records, as Spark's Kafka source gives them; each part is let go once it is read.
+
+    Parameters
+    ----------
+    received : iterable of RecordBatch
+        ``topic``, ``partition``, ``offset``, ``timestamp``, ``key``, ``value``.
+    task : Task
+    learned : mapping
+        Records below these offsets are passed over.
+    store : TaskStore
+        Knows the event ids that have been learned.
+    on_its_way : Address, optional
+        A micro-batch that is being committed: its event ids count as learned.
+    """
+    dead = DeadLetters()
+    ratings, items = [RATINGS.empty_table()], [CATALOGUE.empty_table()]
+    following: dict[str, dict[int, int]] = {}
+    for batch in received:
+        table = pa.Table.from_batches([batch])
+        _follow(table, following)
+        fresh = _not_yet_learned(table, learned)
+        is_rating = pc.equal(fresh["topic"], task.ratings_topic)
+        if pc.any(is_rating).as_py():
+            ratings.append(records.ratings(fresh.filter(is_rating), Scale.of(task.settings), dead))
+        if not pc.all(is_rating).as_py():
+            items.append(fresh.filter(pc.invert(is_rating)))
+    entries = (
+        records.catalogue(_in_order(pa.concat_tables(items[1:])), dead) if items[1:] else items[0]
+    )
+    kept, duplicates = _without_known_events(
+        _in_order(pa.concat_tables(ratings)), store, on_its_way
+    )
+    return Reading(kept, entries, dead, duplicates, following)
+
+
+def _follow(received: pa.Table, following: dict[str, dict[int, int]]) -> None:
+    last = received.group_by(["topic", "partition"]).aggregate([("offset", "max")])
+    for row in last.to_pylist():
+        partitions = following.setdefault(row["topic"], {})
+        after = row["offset_max"] + 1
+        partitions[row["partition"]] = max(after, partitions.get(row["partition"], 0))
+
+
+def _not_yet_learned(received: pa.Table, next_offsets: Offsets) -> pa.Table:
+    """The records at or past the stored offsets.
+
+    The truth decides, not what Spark remembers: a record below them has had its effect.
+    """
+    learned = pa.array(np.zeros(len(received), dtype=bool))
+    for topic, partitions in next_offsets.items():
+        for partition, following in partitions.items():
+            below = pc.and_(
+                pc.and_(
+                    pc.equal(received["topic"], topic), pc.equal(received["partition"], partition)
+                ),
+                pc.less(received["offset"], following),
+            )
+            learned = pc.or_(learned, below)
+    return received.filter(pc.invert(learned)) if pc.any(learned).as_py() else received
+
+
+def _in_order(table: pa.Table) -> pa.Table:
+    """By partition and offset, as they nearly always come."""
+    order = np.lexsort((table["offset"].to_numpy(), table["partition"].to_numpy()))
+    return table if bool((np.diff(order) > 0).all()) else table.take(pa.array(order))
+
+
+def _without_known_events(
+    ratings: pa.Table, store: TaskStore, on_its_way: Address | None
+) -> tuple[pa.Table, int]:
+    """Leave out second deliveries: of an event id learned earlier, or earlier in this batch."""
+    event_ids = ratings["event_id"].combine_chunks()
+    if event_ids.null_count == len(event_ids):
+        return ratings, 0
+    known = store.known_events(pc.unique(pc.drop_null(event_ids)), on_its_way)
+    positions = pa.array(np.arange(len(ratings)))
+    firsts = (
+        pa.table({"event_id": event_ids, "position": positions})
+        .filter(pc.is_valid(event_ids))
+        .group_by("event_id")
+        .aggregate([("position", "min")])["position_min"]
+    )
+    is_first = pc.or_(pc.is_null(event_ids), pc.is_in(positions, value_set=firsts.combine_chunks()))
+    keep = pc.and_(is_first, pc.invert(pc.is_in(event_ids, value_set=known, skip_nulls=True)))
+    kept = ratings.filter(keep)
+    return kept, len(ratings) - len(kept)
