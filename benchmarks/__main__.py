@@ -8,8 +8,11 @@ import typer
 from rich.console import Console
 
 from benchmarks.accuracy import accuracy
+from benchmarks.blocks import blocks
 from benchmarks.freshness import freshness
+from benchmarks.growth import growth
 from benchmarks.kernel import kernel
+from benchmarks.recovery import recovery
 from benchmarks.stream import stream
 from recommender.errors import RecommenderError
 from service.logs import configure_logs
@@ -19,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Benchmarks; each prints one JSON object with --json. Method: docs/performance.md.",
 )
-for benchmark in (accuracy, freshness, kernel, stream):
+for benchmark in (accuracy, blocks, freshness, growth, kernel, recovery, stream):
     app.command(benchmark.__name__)(benchmark)
 
 if __name__ == "__main__":

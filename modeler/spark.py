@@ -28,6 +28,9 @@ def session(settings: ModelerSettings, scratch: Path) -> SparkSession:
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     options = {
         "spark.driver.memory": settings.spark_driver_memory,
+        # Where a task has failed, Spark searches a long message with a deep recursion: with Java's
+        # own limit its query's thread died of that, in vain waited for.
+        "spark.driver.extraJavaOptions": "-Xss8m",
         "spark.local.dir": str(scratch),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
