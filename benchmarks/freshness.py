@@ -24,7 +24,6 @@ from benchmarks.running import product
 
 _POSTS_PER_SECOND = 50  # each with its share of the ratings, as a busy frontend would
 _FOLLOWED_PER_SECOND = 5
-_WARM_UP = 15.0  # seconds of load before anything is measured: JIT compilers, connections
 
 
 @dataclass
@@ -49,6 +48,9 @@ class Seen:
 def freshness(
     rate: Annotated[int, typer.Option(min=50, help="Ratings per second.")] = 1000,
     seconds: Annotated[int, typer.Option(min=1, help="Seconds measured.")] = 60,
+    warm_up: Annotated[
+        int, typer.Option(min=1, help="Seconds of load before: JIT compilers, connections.")
+    ] = 60,
     users: Annotated[int, typer.Option(min=1, help="Users.")] = 5_000,
     items: Annotated[int, typer.Option(min=1, help="Items.")] = 5_000,
     as_json: Json = False,
@@ -56,7 +58,7 @@ def freshness(
     """From 202 to visible in /recommend, at a steady rate of ratings over HTTP."""
     with product() as stack:
         seen, posted, taken = asyncio.run(
-            _load(stack.ingest_url, stack.predictor_url, rate, seconds, users, items)
+            _load(stack.ingest_url, stack.predictor_url, rate, warm_up, seconds, users, items)
         )
     percentile = {
         f"p{p}_milliseconds": float(np.percentile(seen.seconds, p)) * 1000 for p in (50, 90, 99)
@@ -68,6 +70,7 @@ def freshness(
         "late": seen.late,
         "post_p50_milliseconds": float(np.percentile(seen.posting, 50)) * 1000,
         "ratings_per_second": posted / taken,
+        "warm_up_seconds": warm_up,
         "users": users,
         "items": items,
     }
@@ -75,17 +78,17 @@ def freshness(
 
 
 async def _load(
-    ingest: str, predictor: str, rate: int, seconds: int, users: int, items: int
+    ingest: str, predictor: str, rate: int, warm_up: int, seconds: int, users: int, items: int
 ) -> tuple[Seen, int, float]:
     drawn = random.Random(1)
     seen = Seen()
     limits = httpx.Limits(max_connections=200)
     async with httpx.AsyncClient(timeout=30, limits=limits) as client, asyncio.TaskGroup() as group:
         begun = time.perf_counter()
-        total = _WARM_UP + seconds
+        total = warm_up + seconds
         posts = int(total * _POSTS_PER_SECOND)
         every = _POSTS_PER_SECOND // _FOLLOWED_PER_SECOND
-        posted, measured_from = 0, begun + _WARM_UP
+        posted, measured_from = 0, begun + warm_up
         for number in track(range(posts), "posting", console=Console(stderr=True), transient=True):
             due = begun + number / _POSTS_PER_SECOND
             if (pause := due - time.perf_counter()) > 0:
