@@ -65,6 +65,7 @@ lock: venv ## Compile pyproject.toml into the pinned, hashed files of requiremen
 	$(UV) pip compile $(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(UV) pip compile $(COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV) pip compile $(COMPILE) --all-extras pyproject.toml -o requirements/all.txt
+	$(UV) pip compile $(COMPILE) requirements/checkov.in -o requirements/checkov.txt
 
 clean: ## Remove the state of local runs, the virtual environment and all caches
 	rm -rf .state .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache spark-warehouse metastore_db derby.log .nicegui
