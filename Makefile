@@ -25,7 +25,7 @@ UPGRADE ?=
 URL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check fix clean lock docs screenshots benchmarks verify venv
+.PHONY: help run test chart-test soak check fix clean lock docs screenshots benchmarks verify venv
 
 help: ## Say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ run: venv ## Start everything on this machine [DATA=path RATE=ratings/s BACKLOG=
 
 test: venv ## Run all tests [TESTS=path]
 	$(RUN) -m pytest $(TESTS)
+
+chart-test: venv ## Test deploy/: chart, images, compose file
+	$(RUN) -m pytest tests/deploy
 
 soak: venv ## Kill everything, hundreds of times [SEED=repeats a run ROUNDS=300]
 	SEED=$(SEED) ROUNDS=$(ROUNDS) $(RUN) -m pytest -s --timeout 0 tests/soak/soak.py
@@ -57,6 +60,7 @@ benchmarks: venv ## Measure [BENCHMARK=name]
 
 docs: venv ## Write docs/settings.md anew from the code
 	$(RUN) -m docs.settings
+	$(RUN) -m deploy.helm.settings_in_schema
 
 screenshots: venv ## Pictures of every page, from a running stack [URL=address]
 	$(RUN) tests/e2e/screenshots.py $(if $(URL),--url '$(URL)')
