@@ -23,9 +23,12 @@ BENCHMARK ?=
 UPGRADE ?=
 # `make screenshots URL=http://127.0.0.1:8080`
 URL ?=
+# `make smoke URL=https://films.example INGEST=https://ratings.example PREDICTOR=https://api.example`
+INGEST ?=
+PREDICTOR ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chart-test soak check fix clean lock docs screenshots benchmarks verify venv
+.PHONY: help run test smoke chart-test soak check fix clean lock docs screenshots benchmarks verify venv
 
 help: ## Say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +38,9 @@ run: venv ## Start everything on this machine [DATA=path RATE=ratings/s BACKLOG=
 
 test: venv ## Run all tests [TESTS=path]
 	$(RUN) -m pytest $(TESTS)
+
+smoke: ## Post a rating and see it, anywhere [URL=the pages' address INGEST=address PREDICTOR=address]
+	@$(PYTHON) deploy/smoke.py --frontend '$(or $(URL),http://127.0.0.1:8080)' $(if $(INGEST),--ingest '$(INGEST)') $(if $(PREDICTOR),--predictor '$(PREDICTOR)')
 
 chart-test: venv ## Test deploy/: chart, images, compose file
 	$(RUN) -m pytest tests/deploy
@@ -46,6 +52,7 @@ check: venv ## Formatter, linter, strict types, import rules; changes nothing
 	$(RUN) -m ruff format --check
 	$(RUN) -m ruff check
 	$(RUN) -m mypy
+	$(RUN) -m mypy deploy
 	.venv/bin/lint-imports
 
 fix: venv ## Format, and repair what the linter can
