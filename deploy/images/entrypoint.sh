@@ -31,7 +31,7 @@ name_this_user() {
 
 # The health check asks the service that runs here.
 note_service() {
-    echo "$1" >/tmp/service
+    echo "$1" >"${TMPDIR:-/tmp}/service"
 }
 
 case "${1:-}" in

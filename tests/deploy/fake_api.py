@@ -6,6 +6,8 @@ patch, delete, deletecollection, and a watch that stays open. Every request is n
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import threading
 import time
@@ -145,6 +147,19 @@ def applied(one: Object, patch: Object) -> Object:
     return one
 
 
+# RFC 6455: what a server adds to the client's key, and how a text is framed.
+_WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def _frame(text: bytes) -> bytes:
+    length = len(text)
+    if length < 126:
+        return bytes([0x81, length]) + text
+    return bytes([0x81, 126 if length < 65536 else 127]) + (
+        length.to_bytes(2 if length < 65536 else 8, "big") + text
+    )
+
+
 class _Handler(BaseHTTPRequestHandler):
     fake: FakeApi
     protocol_version = "HTTP/1.1"
@@ -178,8 +193,15 @@ class _Handler(BaseHTTPRequestHandler):
         return words[2], words[3] if len(words) > 3 else "", query
 
     def body(self) -> Object:
-        length = int(self.headers.get("Content-Length") or 0)
-        read: Object = json.loads(self.rfile.read(length) or b"{}")
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            sent = b""
+            while length := int(self.rfile.readline().split(b";")[0], 16):
+                sent += self.rfile.read(length)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        read: Object = json.loads(sent or b"{}")
         return read
 
     def do_GET(self) -> None:
@@ -232,11 +254,20 @@ class _Handler(BaseHTTPRequestHandler):
             )
 
     def watch(self, resource: str, selector: str) -> None:
-        """Tell of changes, as they come, until either side leaves."""
+        """Tell of changes until either side leaves: by WebSocket where asked for, else by line."""
         wanted = dict(part.split("=", 1) for part in selector.split(",") if part)
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Connection", "close")
+        by_socket = self.headers.get("Upgrade", "").lower() == "websocket"
+        if by_socket:
+            key = self.headers["Sec-WebSocket-Key"] + _WEBSOCKET
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            digest = hashlib.sha1(key.encode(), usedforsecurity=False).digest()
+            self.send_header("Sec-WebSocket-Accept", base64.b64encode(digest).decode())
+        else:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
         at = len(self.fake.events_after(0))
@@ -247,7 +278,8 @@ class _Handler(BaseHTTPRequestHandler):
                 for kind, what, one in events:
                     labels = one["metadata"].get("labels", {})
                     if kind == resource and wanted.items() <= labels.items():
-                        self.wfile.write(json.dumps({"type": what, "object": one}).encode() + b"\n")
+                        line = json.dumps({"type": what, "object": one}).encode()
+                        self.wfile.write(_frame(line) if by_socket else line + b"\n")
                         self.wfile.flush()
                 time.sleep(0.05)
         except OSError:
