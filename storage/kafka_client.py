@@ -61,11 +61,16 @@ def _security(settings: KafkaSettings) -> dict[str, str]:
     return options
 
 
-def java_security(settings: KafkaSettings) -> dict[str, str]:
-    """The same for Kafka's Java clients; as options of Spark's source each with ``kafka.`` ahead.
+def source_security(settings: KafkaSettings) -> dict[str, str]:
+    """The same as options of Spark's Kafka source.
 
     The authority's file must be at the same path on driver and executors.
     """
+    return {f"kafka.{name}": value for name, value in java_security(settings).items()}
+
+
+def java_security(settings: KafkaSettings) -> dict[str, str]:
+    """The same for Kafka's Java clients."""
     options: dict[str, str] = {"security.protocol": settings.kafka_security_protocol}
     if settings.kafka_security_protocol.startswith("SASL"):
         module = (

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from recommender.errors import InvalidSetting
 from recommender.settings import load
-from storage.kafka_client import client_options, java_security
+from storage.kafka_client import client_options, java_security, source_security
 from storage.redis_client import address
 from storage.settings import KafkaSettings, RedisSettings
 
@@ -54,6 +54,13 @@ def test_java_gets_the_same_with_quotes_escaped() -> None:
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": "/etc/ca.crt",
     }
+
+
+def test_spark_s_source_gets_what_java_gets() -> None:
+    settings = KafkaSettings(**SASL)
+    options = source_security(settings)
+    assert options["kafka.security.protocol"] == "SASL_SSL"
+    assert set(options) == {f"kafka.{name}" for name in java_security(settings)}
 
 
 def test_java_has_another_module_for_plain() -> None:
