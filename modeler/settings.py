@@ -50,7 +50,9 @@ class ModelerSettings(ModelSettings, KafkaSettings, PostgresSettings, RedisSetti
         None, description="Folder for Spark's scratch files and checkpoint; unset: the system's."
     )
     modeler_metrics_port: int = Field(
-        8083, ge=0, le=65535, description="Port of the modeler's Prometheus metrics; 0: none."
+        8083, ge=0, le=65535, description="Port of the modeler's metrics and health; 0: none."
     )
     log_level: LogLevel = Field("info", description="Least severe log line that is written.")
-    modeler_host: str = Field("127.0.0.1", description="Address that those metrics are served on.")
+    modeler_host: str = Field(
+        "127.0.0.1", description="Address that metrics and health are served on."
+    )

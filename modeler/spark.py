@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from modeler import health
 from modeler.settings import ModelerSettings
 from recommender.errors import MissingRequirement
 
@@ -68,4 +69,5 @@ def session(settings: ModelerSettings, scratch: Path) -> SparkSession:
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
+    health.watch(spark)
     return spark

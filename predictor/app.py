@@ -17,6 +17,7 @@ from predictor.users import UserReader
 from service.app import create_app
 from storage.following import ProjectionReader
 from storage.reading import TruthReader
+from storage.redis_client import address
 
 DESCRIPTION = """
 Predictions and recommendations from a model that learns from every rating as it happens.
@@ -28,7 +29,7 @@ A person or an item that the model does not know yet gets an answer too; `source
 
 def build(settings: PredictorSettings) -> FastAPI:
     """Wire the predictor; its stores are opened when it starts, and may come later than it."""
-    projection = ProjectionReader(settings.redis_url, settings.redis_prefix, settings.redis_timeout)
+    projection = ProjectionReader(address(settings), settings.redis_prefix, settings.redis_timeout)
     truth = TruthReader(
         settings.postgres_dsn,
         connect_timeout=settings.postgres_timeout,

@@ -43,7 +43,57 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
         "socket.connection.setup.timeout.ms": 5_000,
         # A topic made a moment ago by another client: ask again soon instead of believing it away.
         "topic.metadata.refresh.fast.interval.ms": 100,
+        **_security(settings),
     }
+
+
+def _security(settings: KafkaSettings) -> dict[str, str]:
+    """How librdkafka encrypts, and who it says it is."""
+    options: dict[str, str] = {"security.protocol": settings.kafka_security_protocol}
+    if settings.kafka_security_protocol.startswith("SASL"):
+        options |= {
+            "sasl.mechanisms": settings.kafka_sasl_mechanism,
+            "sasl.username": settings.kafka_username,
+            "sasl.password": settings.kafka_password.get_secret_value(),
+        }
+    if settings.kafka_ca is not None:
+        options["ssl.ca.location"] = str(settings.kafka_ca)
+    return options
+
+
+def source_security(settings: KafkaSettings) -> dict[str, str]:
+    """The same as options of Spark's Kafka source.
+
+    The authority's file must be at the same path on driver and executors.
+    """
+    return {f"kafka.{name}": value for name, value in java_security(settings).items()}
+
+
+def java_security(settings: KafkaSettings) -> dict[str, str]:
+    """The same for Kafka's Java clients."""
+    options: dict[str, str] = {"security.protocol": settings.kafka_security_protocol}
+    if settings.kafka_security_protocol.startswith("SASL"):
+        module = (
+            "plain.PlainLoginModule"
+            if settings.kafka_sasl_mechanism == "PLAIN"
+            else "scram.ScramLoginModule"
+        )
+        options |= {
+            "sasl.mechanism": settings.kafka_sasl_mechanism,
+            "sasl.jaas.config": (
+                f"org.apache.kafka.common.security.{module} required "
+                f"username={_quoted(settings.kafka_username)} "
+                f"password={_quoted(settings.kafka_password.get_secret_value())};"
+            ),
+        }
+    if settings.kafka_ca is not None:
+        options |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(settings.kafka_ca)}
+    return options
+
+
+def _quoted(text: str) -> str:
+    """As a value of a JAAS configuration."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def unavailable(error: KafkaError) -> Unavailable:

@@ -24,6 +24,7 @@ from redis.retry import Retry
 from recommender.errors import RecommenderError
 from storage import keys, rated
 from storage.as_of import AsOf
+from storage.redis_client import address
 from storage.settings import RedisSettings
 
 # Commands sent before their answers are read: bounds the memory on both ends.
@@ -55,7 +56,7 @@ class Projection:
     def __init__(self, settings: RedisSettings, model: int) -> None:
         # One try and a short wait: the caller goes on learning and comes back later.
         self._redis = redis.Redis.from_url(
-            settings.redis_url,
+            address(settings),
             socket_timeout=5.0,
             socket_connect_timeout=1.0,
             retry=Retry(NoBackoff(), 0),

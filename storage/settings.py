@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from recommender.settings import Settings
+from pydantic import Field, SecretStr, model_validator
+
+from recommender.settings import PREFIX, Settings
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 
 class KafkaSettings(Settings):
@@ -48,6 +55,36 @@ class KafkaSettings(Settings):
         description="Records that may wait for Kafka's acknowledgement in one process; "
         "beyond it a service answers 503.",
     )
+    kafka_security_protocol: SecurityProtocol = Field(
+        "PLAINTEXT", description="Whether the way to Kafka is encrypted (SSL) and asks for a user."
+    )
+    kafka_sasl_mechanism: SaslMechanism = Field(
+        "SCRAM-SHA-512", description="How user and password are shown to Kafka, with SASL."
+    )
+    kafka_username: str = Field("", description="User at Kafka; needed with SASL.")
+    kafka_password: SecretStr = Field(
+        SecretStr(""), description="That user's password at Kafka; needed with SASL."
+    )
+    kafka_ca: Path | None = Field(
+        None,
+        description="File with the authority that signs Kafka's certificates, PEM; "
+        "unset: the system's.",
+    )
+
+    @model_validator(mode="after")
+    def _kafka_user_known(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL"):
+            given = {
+                "KAFKA_USERNAME": self.kafka_username,
+                "KAFKA_PASSWORD": self.kafka_password.get_secret_value(),
+            }
+            for name, value in given.items():
+                if not value:
+                    raise ValueError(
+                        f"{PREFIX}{name} is empty: "
+                        f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs it"
+                    )
+        return self
 
 
 class PostgresSettings(Settings):
@@ -65,7 +102,30 @@ class PostgresSettings(Settings):
 class RedisSettings(Settings):
     """The projection."""
 
-    redis_url: str = Field("redis://localhost:6379/0", description="Redis URL.")
+    redis_url: str = Field(
+        "redis://localhost:6379/0", description="Redis URL; rediss:// encrypts the way there."
+    )
+    redis_username: str = Field(
+        "", description="ACL user at Redis; unset: the one of the URL, or Redis' default."
+    )
+    redis_password: SecretStr = Field(
+        SecretStr(""), description="That user's password at Redis; unset: the one of the URL."
+    )
+    redis_ca: Path | None = Field(
+        None,
+        description="File with the authority that signs Redis' certificate, PEM; "
+        "unset: the system's.",
+    )
     redis_prefix: str = Field(
         "recommender", min_length=1, max_length=64, description="First part of every Redis key."
     )
+
+    @model_validator(mode="after")
+    def _redis_ca_used(self) -> Self:
+        if self.redis_ca is not None and urlsplit(self.redis_url).scheme != "rediss":
+            # The URL may hold a password: it is not repeated.
+            raise ValueError(
+                f"{PREFIX}REDIS_CA={self.redis_ca} is set, but {PREFIX}REDIS_URL does not encrypt: "
+                "begin it with rediss://"
+            )
+        return self

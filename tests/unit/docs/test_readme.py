@@ -85,9 +85,9 @@ def as_anchor(heading: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_target_and_its_variables_exist(page: Path) -> None:
     text = page.read_text()
-    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
     variables = set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.MULTILINE))
-    for target, given in re.findall(r"(?:`|^)make ([a-z]+)((?: [A-Z]+=\S+)*)", text, re.MULTILINE):
+    for target, given in re.findall(r"(?:`|^)make ([a-z-]+)((?: [A-Z]+=\S+)*)", text, re.MULTILINE):
         assert target in targets
         assert {word.partition("=")[0] for word in given.split()} <= variables
 

@@ -1,0 +1,116 @@
+"""``python -m deploy.sizes``: what a rating, a row and an event id take in Postgres and in Redis.
+
+The figures of docs/scaling.md. Starts stores of its own, fills them with rows of the default format
+and ids of typical length, and divides what they take by how many there are.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg2
+import redis
+
+from local.postgres import Postgres
+from local.processes import Children
+from local.redis_server import RedisServer
+from recommender.model_settings import ModelSettings
+from storage.schema import migrate
+from storage.settings import PostgresSettings
+from storage.truth import Truth
+
+RATINGS = 1_000_000
+USERS = 50_000
+_ID = 8  # characters of a user's or an item's id
+_EVENT = 36  # characters of an event id: a UUID
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Bytes for each kind of thing."""
+    children = Children(folder)
+    postgres, valkey = Postgres(children, durable=False), RedisServer(children)
+    try:
+        for store in (postgres, valkey):
+            store.launch()
+            store.await_ready()
+        dsn = postgres.create_database()
+        migrate(dsn)
+        return {**_in_postgres(dsn), **_in_redis(valkey.url)}
+    finally:
+        children.close()
+
+
+def _in_postgres(dsn: str) -> dict[str, float]:
+    settings = ModelSettings()
+    draw = np.random.default_rng(1)
+    users = draw.integers(USERS, size=RATINGS)
+    items = draw.integers(USERS, size=RATINGS)
+    with closing(Truth(PostgresSettings(postgres_dsn=dsn))) as truth:
+        model = truth.serving_or_new_model(settings.model_dump(mode="json"), "sizes")
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+
+        def copy(table: str, lines: list[str]) -> None:
+            cursor.copy_expert(f"COPY {table} FROM STDIN", io.StringIO("".join(lines)))
+
+        def size(table: str) -> int:
+            cursor.execute("SELECT pg_total_relation_size(%s)", (table,))
+            (found,) = cursor.fetchone() or (0,)
+            return int(found)
+
+        copy(
+            "ratings",
+            [
+                f"{user:0{_ID}d}\t{item:0{_ID}d}\t4.5\t1700000000\t0\t{offset}\n"
+                for offset, (user, item) in enumerate(zip(users, items, strict=True))
+            ],
+        )
+        copy("events", [f"{number:0{_EVENT}d}\t0\t{number}\n" for number in range(USERS)])
+        states = draw.integers(256, size=(USERS, settings.format.state.itemsize), dtype=np.uint8)
+        copy(
+            "user_rows",
+            [
+                f"{model}\t{number:0{_ID}d}\t20\t1\t\\\\x{state.tobytes().hex()}\n"
+                for number, state in enumerate(states)
+            ],
+        )
+        return {
+            "postgres_rating": size("ratings") / RATINGS,
+            "postgres_event_id": size("events") / USERS,
+            "postgres_row": size(f"user_rows_{model}") / USERS,
+        }
+
+
+def _in_redis(url: str) -> dict[str, float]:
+    row = bytes(ModelSettings().format.row.itemsize)
+    with closing(redis.Redis.from_url(url)) as client:
+
+        def used() -> int:
+            return int(client.info("memory")["used_memory"])
+
+        empty = used()
+        client.mset({f"recommender:1:user:{number:0{_ID}d}": row for number in range(USERS)})
+        rows = used()
+        with client.pipeline(transaction=False) as pipe:
+            for number in range(1000):
+                rated: dict[Any, Any] = {f"{item:0{_ID}d}": "4.5" for item in range(100)}
+                pipe.hset(f"recommender:1:rated:{number:0{_ID}d}", mapping=rated)
+            pipe.execute()
+        return {"redis_row": (rows - empty) / USERS, "redis_rating": (used() - rows) / 100_000}
+
+
+def main() -> None:
+    """Print the figures as one JSON object."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = {name: round(value) for name, value in measure(Path(folder)).items()}
+    print(json.dumps(figures))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
