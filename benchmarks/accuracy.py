@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from benchmarks.report import Json, show
-from modeler.methods import METHODS, Method, Task
+from modeler.methods import Method, Task, learn
 from recommender.datasets import load
 from recommender.evaluation import evaluate
 from recommender.generate import World, world
@@ -89,7 +89,7 @@ def accuracy(
 
 def _judge(method: Method, split: Split, settings: ModelSettings) -> dict[str, float | int]:
     started = time.perf_counter()
-    learned = METHODS[method](Task(split.train, settings, _MICRO_BATCH, lambda _: None))
+    learned = learn(method, Task(split.train, settings, _MICRO_BATCH))
     seconds = time.perf_counter() - started
     return {**evaluate(learned.recommender, split).figures(), "seconds_learning": seconds}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modeler.methods import METHODS, Method, Task
+from modeler.methods import Method, Task, learn
 from recommender.datasets import IndexedRatings, load
 from recommender.evaluation import evaluate
 from recommender.model_settings import ModelSettings
@@ -61,7 +61,7 @@ def figures(split: Split, changed: dict[str, Any]) -> list[str]:
     found = []
     for more in range(SEEDS):
         model = defaults.model_copy(update={**settings, "seed": defaults.seed + more})
-        learned = METHODS[Method.stream](Task(train, model, micro_batch, lambda _: None))
+        learned = learn(Method.stream, Task(train, model, micro_batch))
         found.append(evaluate(learned.recommender, split).figures())
     return [
         f"{np.mean([one[figure] for one in found]):.3f}"
