@@ -88,3 +88,63 @@ def scatter(points: Mapping[str, tuple[float, float]], across: str, up: str) -> 
         panel.margins(0.2)
         panel.grid(alpha=0.3)
     return drawn
+
+
+Limits = tuple[tuple[float, float], dict[str, tuple[float, float]]]
+
+
+def limits(
+    ratings: Sequence[int],
+    values: Mapping[str, Sequence[float]],
+    lines: Mapping[str, Mapping[str, float]],
+) -> Limits:
+    """Axes that hold everything: across, and up for each figure."""
+    up = {}
+    for name, found in values.items():
+        seen = np.array([*found, *(line[name] for line in lines.values())])
+        low, high = np.nanmin(seen), np.nanmax(seen)
+        margin = 0.06 * max(high - low, 1e-3)
+        up[name] = (float(low - margin), float(high + margin))
+    return (0.0, float(ratings[-1])), up
+
+
+def curves(
+    ratings: Sequence[int],
+    values: Mapping[str, Sequence[float]],
+    lines: Mapping[str, Mapping[str, float]],
+    figures: Mapping[str, str],
+    axes: Limits | None = None,
+    title: str = "",
+) -> Figure:
+    """The streaming model's figures over the ratings learned, batch models as dashed lines.
+
+    Parameters
+    ----------
+    ratings : sequence of int
+    values : mapping of str to sequence of float
+        By figure; NaN where it was not looked at.
+    lines : mapping of str to mapping of str to float
+        By batch method, then by figure.
+    figures : mapping of str to str
+        Name to what stands at the axis; one panel each.
+    axes : Limits, optional
+        Of `limits`; unset: what these values need.
+    """
+    across, up = axes or limits(ratings, values, lines)
+    with mpl.rc_context(_STYLE):
+        drawn = Figure(figsize=(5.2 * len(figures), 3.6), layout="constrained")
+        panels = drawn.subplots(1, len(figures), squeeze=False)[0]
+        for panel, (name, label) in zip(panels, figures.items(), strict=True):
+            seen = [(x, y) for x, y in zip(ratings, values[name], strict=True) if not np.isnan(y)]
+            if seen:
+                panel.plot(*zip(*seen, strict=True), color=COLOURS[0], label="stream")
+            for place, (method, found) in enumerate(lines.items(), start=1):
+                panel.axhline(found[name], color=COLOURS[place], linestyle="--", label=method)
+            panel.set_xlim(across)
+            panel.set_ylim(up[name])
+            panel.set_xlabel("ratings streamed")
+            panel.set_ylabel(label)
+            panel.grid(alpha=0.3)
+        handles, labels = panels[0].get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside upper center", ncols=len(labels), title=title)
+    return drawn

@@ -41,6 +41,7 @@ Strata = list[list[Ratings]]
 # Lists of so many users are enough to see whether the ranking still improves.
 _VALIDATION_USERS = 300
 _RANKING_EPOCHS_A_LOOK = 2  # judging lists costs as much as an epoch
+_ROWS_A_FACTOR, _FEWEST_FACTORS = 3, 8
 # Before averaging: by then the vectors have found their directions.
 _FIRST_RANKING_EPOCHS = 4
 # The kernel weighs candidates by how unlikely they were to be in a micro-batch of so many of all
@@ -52,7 +53,11 @@ class RefitSettings(Settings):
     """Settings of a refit; the scale, the seed and the new rows' scale are the model's own."""
 
     refit_rank: int = Field(
-        128, ge=1, le=512, description="Factors of the rating head of a refit model."
+        128,
+        ge=1,
+        le=512,
+        description="Factors of the rating head of a refit model; at most a third of the users or "
+        "items.",
     )
     refit_ranking_rank: int = Field(
         192, ge=0, le=512, description="Factors of its ranking head; 0 switches it off."
@@ -147,8 +152,12 @@ def refit(
     progress : callable
         Called after each epoch.
     """
+    most = most_factors(len(train.user_ids), len(train.item_ids))
     made = model.model_copy(
-        update={"rank": settings.refit_rank, "ranking_rank": settings.refit_ranking_rank}
+        update={
+            "rank": min(settings.refit_rank, most),
+            "ranking_rank": min(settings.refit_ranking_rank, most),
+        }
     )
     curve: list[Epoch] = []
 
@@ -169,6 +178,19 @@ def refit(
             progress(Epoch("ranking", number, ranking_epochs))
         learned.average()
     return Refitted(learned.model, epochs, ranking_epochs if made.ranking_rank else 0, curve)
+
+
+def most_factors(n_users: int, n_items: int) -> int:
+    """Factors that so many users and items can fill: a third of the fewer, but at least 8.
+
+    With more, every item gets a direction of its own, and nothing is learned from one about others.
+
+    Examples
+    --------
+    >>> most_factors(610, 9_724), most_factors(200, 52), most_factors(3, 4)
+    (203, 17, 8)
+    """
+    return max(min(n_users, n_items) // _ROWS_A_FACTOR, _FEWEST_FACTORS)
 
 
 def cut(ratings: Ratings, blocks: int, random: np.random.Generator) -> Strata:
