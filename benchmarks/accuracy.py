@@ -55,7 +55,7 @@ def accuracy(
     if generated or path is None:
         truth = world(_USERS, _ITEMS, _SEED)
         split = random_split(truth.dataset(_RATINGS))
-        about: dict[str, Any] = {"data": "generated", "noise_rmse": _noise(truth, split)}
+        about: dict[str, Any] = {"data": "generated", "noise_rmse": noise(truth, split)}
     else:
         split = random_split(load(path))
         about = {"data": path.stem}
@@ -94,7 +94,7 @@ def _judge(method: Method, split: Split, settings: ModelSettings) -> dict[str, f
     return {**evaluate(learned.recommender, split).figures(), "seconds_learning": seconds}
 
 
-def _noise(truth: World, split: Split) -> float:
+def noise(truth: World, split: Split) -> float:
     """The warm test pairs' irreducible RMSE; generated ids are ``u`` or ``i`` and code + 1."""
     test = split.test
     warm = (test.users < split.n_train_users) & (test.items < split.n_train_items)
