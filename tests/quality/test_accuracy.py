@@ -14,6 +14,7 @@ from recommender.evaluation import evaluate
 from recommender.item_knn import Similarity, item_knn
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
+from recommender.race import Race, RaceSettings, regret
 from recommender.refit import RefitSettings, refit
 from recommender.splits import Split, random_split
 
@@ -96,3 +97,42 @@ def test_linear_methods(split: Split) -> None:
     knn = evaluate(item_knn(split.train, Similarity.cosine, 20), split).figures()
     assert 0.155 < knn["ndcg_at_10"] < found
     assert knn["rmse_warm"] < evaluate(Biases(split.train), split).figures()["rmse_warm"]
+
+
+def test_a_race_of_eight(movielens: Dataset) -> None:
+    """Two hopeless ones are out within 20,000 ratings, the leader is near the best in hindsight."""
+    plain = ModelSettings(ranking_rank=0)
+    varied: dict[str, dict[str, float]] = {
+        "defaults": {},
+        "slower": {"learning_rate": 0.3},
+        "faster": {"learning_rate": 0.8},
+        "tighter": {"regularization": 0.2},
+        "looser": {"regularization": 0.05},
+        "decay 0.7": {"decay": 0.7},
+        "hopeless: constant great steps": {"decay": 0, "learning_rate": 2, "bias_learning_rate": 2},
+        "hopeless: hardly moves": {"learning_rate": 0.001, "bias_learning_rate": 0.001},
+    }
+    ratings = movielens.take(movielens.by_time()).indexed()
+
+    def models() -> dict[str, MemoryModel]:
+        return {
+            name: MemoryModel(ratings.user_ids, ratings.item_ids, plain.model_copy(update=changed))
+            for name, changed in varied.items()
+        }
+
+    race = Race(models(), RaceSettings())
+    hindsight = models()
+    losses: dict[str, list[float]] = {name: [] for name in hindsight}
+    for start in range(0, len(ratings.ratings), 500):
+        rows = slice(start, start + 500)
+        batch = (ratings.users[rows], ratings.items[rows], ratings.ratings[rows])
+        race.learn(*batch)
+        for name, model in hindsight.items():
+            losses[name].append(model.learn(*batch).squared)
+
+    out = {one.name: one.after for one in race.pruned}
+    for name in varied:
+        if name.startswith("hopeless"):
+            assert out[name] <= 20_000
+    assert race.leader in hindsight
+    assert regret(losses, race.leader) <= 0.01
