@@ -23,7 +23,7 @@ from modeler.method_options import SetOption, parse
 from modeler.methods import Learned, Method, Task, learn
 from modeler.model_options import model_options, model_settings
 from modeler.showing import bar, number, without_nan
-from recommender.comparison import compare
+from recommender.comparison import Compared, compare
 from recommender.datasets import Dataset, IndexedRatings, load
 from recommender.errors import InvalidInput
 from recommender.evaluation import Evaluation, relevant_rating
@@ -248,30 +248,30 @@ def _recoded(evaluation: Evaluation, own: Split, other: Split) -> Evaluation:
 
 
 def _table(judgement: Judgement) -> Table:
-    """One column a method; below a figure its interval, and the difference where it is sure."""
+    """One column a method; the intervals themselves are in the JSON and the report."""
     table = Table(
         title=f"{judgement.data}: {judgement.n_train:,} ratings learned, "
         f"{judgement.n_test:,} judged by ({judgement.split['split']})",
-        caption=f"brackets: {judgement.confidence:.0%} interval, bootstrap over users; "
+        caption=f"±: half the {judgement.confidence:.0%} interval, bootstrap over users; "
         f"* surely other than {judgement.baseline}",
     )
-    table.add_column("figure")
+    table.add_column("figure", no_wrap=True)
     for name in judgement.methods:
         table.add_column(name, justify="right")
     figures = dict.fromkeys(
         figure for compared in judgement.methods.values() for figure in compared.figures
     )
     for figure in figures:
-        cells = []
-        for compared in judgement.methods.values():
-            cell = number(compared.figures.get(figure))
-            around = compared.intervals.get(figure)
-            if around is not None and not math.isnan(around.low):
-                difference = compared.differences.get(figure)
-                sure = difference is not None and difference.low * difference.high > 0
-                cell += f"{'*' if sure else ''}\n[{around.low:.4f}, {around.high:.4f}]"
-            cells.append(cell)
-        table.add_row(figure, *cells)
+        table.add_row(figure, *(_cell(one, figure) for one in judgement.methods.values()))
     seconds = [judgement.told[name].get("seconds_learning") for name in judgement.methods]
-    table.add_row("seconds learning", *("–" if one is None else f"{one:.1f}" for one in seconds))
+    table.add_row("seconds_learning", *("–" if one is None else f"{one:.1f}" for one in seconds))
     return table
+
+
+def _cell(compared: Compared, figure: str) -> str:
+    around, difference = compared.intervals.get(figure), compared.differences.get(figure)
+    cell = number(compared.figures.get(figure))
+    if around is not None and not math.isnan(around.low):
+        cell += f" ±{(around.high - around.low) / 2:.3f}"
+    sure = difference is not None and difference.low * difference.high > 0
+    return cell + ("*" if sure else "")
