@@ -6,12 +6,10 @@ import dataclasses
 import json
 import math
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import typer
@@ -19,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from modeler.judgement import Judgement, report
-from modeler.method_options import SetOption, parse
+from modeler.method_options import Order, SetOption, parse
 from modeler.methods import Learned, Method, Task, learn
 from modeler.model_options import model_options, model_settings
 from modeler.showing import bar, number, without_nan
@@ -31,13 +29,6 @@ from recommender.evaluation import evaluate as judge
 from recommender.extended import Extended
 from recommender.model_file import read
 from recommender.splits import Split, Splitting, splits
-
-
-class Order(StrEnum):
-    """The order in which training ratings are learned."""
-
-    file = "file"
-    time = "time"
 
 
 @model_options
@@ -118,7 +109,14 @@ def evaluate(
             with bar(title) as progress:
                 started = time.perf_counter()
                 learned = learn(
-                    one, Task(_ordered(part.train, order), settings, micro_batch, progress, options)
+                    one,
+                    Task(
+                        part.train.by_time() if order is Order.time else part.train,
+                        settings,
+                        micro_batch,
+                        progress,
+                        options,
+                    ),
                 )
                 seconds += time.perf_counter() - started
             evaluations.append(judge(learned.recommender, part, k=k, relevant=relevant))
@@ -190,15 +188,6 @@ def _divided(
         ", ".join(str(path) for path in paths if path is not None) or "nothing",
         "either --data, or --train and --test (with --model-file alone, --test is enough)",
     )
-
-
-def _ordered(ratings: IndexedRatings, order: Order) -> IndexedRatings:
-    if order is Order.file:
-        return ratings
-    rows: npt.NDArray[np.int64] = np.argsort(ratings.timestamps, kind="stable")
-    columns = ("users", "items", "ratings", "timestamps")
-    changed: dict[str, Any] = {name: getattr(ratings, name)[rows] for name in columns}
-    return dataclasses.replace(ratings, **changed)
 
 
 def _told(learned: Learned, seconds: float) -> dict[str, Any]:

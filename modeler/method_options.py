@@ -7,6 +7,7 @@ docs/settings.md; an option goes before a variable.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -21,6 +22,14 @@ from recommender.refit import RefitSettings
 from recommender.settings import PREFIX, Settings
 
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
+
+
+class Order(StrEnum):
+    """The order in which ratings are learned."""
+
+    file = "file"
+    time = "time"
+
 
 SetOption = Annotated[
     list[str] | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 
 from modeler import films, plots
-from modeler.method_options import SetOption, parse
+from modeler.method_options import Order, SetOption, parse
 from modeler.methods import Method, Task, learn
 from modeler.model_options import model_options, model_settings
 from modeler.painting import painted
@@ -46,6 +47,9 @@ def simulate(
     train_share: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="Share of the ratings that stream.")
     ] = 0.8,
+    order: Annotated[
+        Order, typer.Option(help="Stream in order of the file or of time.")
+    ] = Order.file,
     split_seed: Annotated[int, typer.Option(min=0, help="Seed of the division.")] = 42,
     rank_every: Annotated[
         int, typer.Option(min=1, help="Micro-batches from one look at the ranking to the next.")
@@ -71,7 +75,7 @@ def simulate(
             (data, output),
             ({**options, **model}, options),
             (micro_batch, rank_every),
-            (train_share, split_seed),
+            (train_share, split_seed, order),
             methods,
             animation,
         )
@@ -87,7 +91,7 @@ def _streamed(
     paths: tuple[Path, Path],
     given: tuple[dict[str, Any], dict[str, Any]],
     steps: tuple[int, int],
-    division: tuple[float, int],
+    division: tuple[float, int, Order],
     methods: list[Method],
     animation: bool,
 ) -> dict[str, Any]:
@@ -100,6 +104,8 @@ def _streamed(
     if relevant > scale[1]:
         relevant = relevant_rating(*scale, share=7 / 9)
     with bar("streaming") as progress:
+        if division[2] is Order.time:
+            split = replace(split, train=split.train.by_time())
         found = curve(split, settings, steps[0], steps[1], relevant, progress)
     lines: dict[str, dict[str, float]] = {}
     for method in methods:

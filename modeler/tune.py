@@ -21,6 +21,7 @@ from modeler.trials import Result, digest, noted, run
 from recommender.datasets import load
 from recommender.errors import InvalidInput
 from recommender.settings import PREFIX, SETTINGS_FILE
+from recommender.settings import load as load_settings
 from recommender.splits import k_fold
 
 LOWER_IS_BETTER = ("rmse", "mae")
@@ -66,7 +67,11 @@ def tune(
     candidates = _candidates(method, grid_ or [], between or [], trials, search_seed)
     dataset = load(data)
     base = model_settings(model, (dataset.rating_min, dataset.rating_max))
-    search = digest(dataset, method.value, folds, search_seed, micro_batch, base.model_dump_json())
+    # What trials do not set comes from the environment, and results depend on it too.
+    unset = [load_settings(kind).model_dump_json() for kind in dict.fromkeys(known().values())]
+    search = digest(
+        dataset, method.value, folds, search_seed, micro_batch, base.model_dump_json(), unset
+    )
     found = noted(results, search)
     known_pairs = {(_key(one.settings), one.fold) for one in found}
     missing = [

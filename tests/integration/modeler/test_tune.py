@@ -11,7 +11,6 @@ import pytest
 from pyspark.sql import SparkSession
 from typer.testing import CliRunner
 
-from modeler import tune as _  # noqa: F401  (imported before Spark's workers fork)
 from modeler.__main__ import app
 from recommender.datasets import load
 from recommender.evaluation import evaluate
