@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from modeler.judgement import Judgement, report
+from modeler.judgement import Judgement
 from modeler.method_options import Order, SetOption, parse
 from modeler.methods import Learned, Method, Task, learn
 from modeler.model_options import model_options, model_settings
@@ -148,6 +148,8 @@ def evaluate(
         told=told,
     )
     if report_to is not None:
+        from modeler.report import report
+
         page = report(judgement, report_to)
         Console(stderr=True).print(f"report: {page}", highlight=False, soft_wrap=True)
     if as_json:

@@ -11,11 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from modeler import films, plots
 from modeler.method_options import Order, SetOption, parse
 from modeler.methods import Method, Task, learn
 from modeler.model_options import model_options, model_settings
-from modeler.painting import painted
 from modeler.showing import bar
 from modeler.stream_curve import Curve, curve
 from recommender.datasets import load
@@ -67,6 +65,8 @@ def simulate(
     output.mkdir(parents=True, exist_ok=True)
     options = parse(set_)
     if shop:
+        from modeler.painting import painted
+
         report = painted(output, {**options, **model}, micro_batch, split_seed, animation)
     else:
         assert data is not None
@@ -95,6 +95,8 @@ def _streamed(
     methods: list[Method],
     animation: bool,
 ) -> dict[str, Any]:
+    from modeler import films, plots  # the picture library takes a second to load
+
     data, output = paths
     dataset = load(data)
     (split,) = splits(dataset, Splitting.random, train_share=division[0], seed=division[1])
