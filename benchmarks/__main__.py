@@ -9,6 +9,7 @@ from rich.console import Console
 
 from benchmarks.accuracy import accuracy
 from benchmarks.blocks import blocks
+from benchmarks.fit import fit
 from benchmarks.freshness import freshness
 from benchmarks.growth import growth
 from benchmarks.kernel import kernel
@@ -22,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Benchmarks; each prints one JSON object with --json. Method: docs/performance.md.",
 )
-for benchmark in (accuracy, blocks, freshness, growth, kernel, recovery, stream):
+for benchmark in (accuracy, blocks, fit, freshness, growth, kernel, recovery, stream):
     app.command(benchmark.__name__)(benchmark)
 
 if __name__ == "__main__":

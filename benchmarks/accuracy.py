@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from benchmarks.report import Json, show
-from modeler.methods import METHODS, Method, Task
+from modeler.methods import Method, Task, learn
 from recommender.datasets import load
 from recommender.evaluation import evaluate
 from recommender.generate import World, world
@@ -55,7 +55,7 @@ def accuracy(
     if generated or path is None:
         truth = world(_USERS, _ITEMS, _SEED)
         split = random_split(truth.dataset(_RATINGS))
-        about: dict[str, Any] = {"data": "generated", "noise_rmse": _noise(truth, split)}
+        about: dict[str, Any] = {"data": "generated", "noise_rmse": noise(truth, split)}
     else:
         split = random_split(load(path))
         about = {"data": path.stem}
@@ -89,12 +89,12 @@ def accuracy(
 
 def _judge(method: Method, split: Split, settings: ModelSettings) -> dict[str, float | int]:
     started = time.perf_counter()
-    learned = METHODS[method](Task(split.train, settings, _MICRO_BATCH, lambda _: None))
+    learned = learn(method, Task(split.train, settings, _MICRO_BATCH))
     seconds = time.perf_counter() - started
     return {**evaluate(learned.recommender, split).figures(), "seconds_learning": seconds}
 
 
-def _noise(truth: World, split: Split) -> float:
+def noise(truth: World, split: Split) -> float:
     """The warm test pairs' irreducible RMSE; generated ids are ``u`` or ``i`` and code + 1."""
     test = split.test
     warm = (test.users < split.n_train_users) & (test.items < split.n_train_items)

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local import jars as jar_sets
-from local import java as java_runtime
 from local import ports
 from local.processes import Children
 from local.settings import LocalSettings
 from local.stack import Content, Stack
+from modeler import java as java_runtime
 from recommender.settings import load
 
 

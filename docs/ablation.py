@@ -6,15 +6,14 @@ say what the choices came to.
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from modeler.methods import METHODS, Method, Task
-from recommender.datasets import IndexedRatings, load
+from modeler.methods import Method, Task, learn
+from recommender.datasets import load
 from recommender.evaluation import evaluate
 from recommender.model_settings import ModelSettings
 from recommender.splits import Split, random_split
@@ -53,7 +52,7 @@ def main(path: Path) -> None:
 def figures(split: Split, changed: dict[str, Any]) -> list[str]:
     """Means over the seeds."""
     settings, micro_batch = dict(changed), changed.get("micro_batch", MICRO_BATCH)
-    train = in_order_of_time(split.train) if settings.pop("in_time", False) else split.train
+    train = split.train.by_time() if settings.pop("in_time", False) else split.train
     settings.pop("micro_batch", None)
     defaults = ModelSettings(rating_min=split.rating_min, rating_max=split.rating_max)
     if "bias_learning_rate" in settings:
@@ -61,20 +60,12 @@ def figures(split: Split, changed: dict[str, Any]) -> list[str]:
     found = []
     for more in range(SEEDS):
         model = defaults.model_copy(update={**settings, "seed": defaults.seed + more})
-        learned = METHODS[Method.stream](Task(train, model, micro_batch, lambda _: None))
+        learned = learn(Method.stream, Task(train, model, micro_batch))
         found.append(evaluate(learned.recommender, split).figures())
     return [
         f"{np.mean([one[figure] for one in found]):.3f}"
         for figure in ("rmse_warm", "rmse", "ndcg_at_10")
     ]
-
-
-def in_order_of_time(ratings: IndexedRatings) -> IndexedRatings:
-    """The same ratings, the oldest first."""
-    order = np.argsort(ratings.timestamps, kind="stable")
-    columns = ("users", "items", "ratings", "timestamps")
-    changed: dict[str, Any] = {name: getattr(ratings, name)[order] for name in columns}
-    return dataclasses.replace(ratings, **changed)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ ROOMS = (
 INTRODUCTION = """# Settings
 
 Environment variables. A wrong value stops the service at its start with one sentence that names the
-variable, its value and what is allowed. This page is written by `python -m docs.settings` from the
-code; a test compares the two.
+variable, its value and what is allowed. `RECOMMENDER_SETTINGS_FILE` may name a file of further
+ones, one `NAME=value` a line; a variable of the environment goes before one of the file. This page
+is written by `python -m docs.settings` from the code; a test compares the two.
 """
 
 

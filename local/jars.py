@@ -20,9 +20,9 @@ import structlog
 import tenacity
 import typer
 
-from local import java as java_runtime
 from local import truststore
 from local.settings import LocalSettings
+from modeler import java as java_runtime
 from recommender.errors import MissingRequirement, RecommenderError
 from recommender.settings import load
 

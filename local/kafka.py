@@ -13,10 +13,10 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from local.jars import jars
-from local.java import Java
 from local.ports import HOST, free
 from local.processes import REPOSITORY, Children, Program
 from local.store import Store
+from modeler.java import Java
 from recommender.errors import MissingRequirement
 
 # 128 MiB of the cleaner's default buffer would not fit a small heap; 2 MiB index 100 k keys a pass.

@@ -16,12 +16,12 @@ from rich.table import Table
 
 from local import backlog, data
 from local import jars as jar_sets
-from local import java as java_runtime
 from local.learned import learned
 from local.processes import Children
 from local.settings import LocalSettings
 from local.stack import Content, Stack
 from local.supervisor import Death, Supervisor
+from modeler import java as java_runtime
 from recommender.errors import MissingRequirement
 
 # Seconds without a micro-batch after which something is wrong: starting Spark takes some ten.

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import httpx
 
-from local import java as java_runtime
 from local.kafka import Kafka
 from local.ports import HOST, require_free
 from local.postgres import Postgres
@@ -22,6 +21,7 @@ from local.redis_server import RedisServer
 from local.settings import LocalSettings
 from local.store import Store
 from local.supervisor import Supervisor
+from modeler import java as java_runtime
 from recommender.errors import MissingRequirement
 from storage.schema import migrate
 from storage.settings import KafkaSettings

@@ -1,4 +1,4 @@
-"""``python -m modeler``: learn from the stream, and judge models."""
+"""``python -m modeler``: learn from the stream or in batch, and judge models."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ import typer
 
 from modeler.dead_letters import dead_letters
 from modeler.evaluate import evaluate
+from modeler.fit import fit
+from modeler.simulate import simulate
+from modeler.tune import tune
 from modeler.verify import verify
 from recommender.errors import Fenced, RecommenderError, Unavailable
 from recommender.settings import load
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(evaluate)
+app.command()(fit)
+app.command()(simulate)
+app.command()(tune)
 app.command()(verify)
 app.add_typer(dead_letters, name="dead-letters")
 

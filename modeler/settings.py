@@ -1,4 +1,4 @@
-"""Settings of ``python -m modeler stream``."""
+"""Settings of ``python -m modeler stream``, and those of Spark that all commands share."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ from pathlib import Path
 from pydantic import Field
 
 from recommender.model_settings import ModelSettings
+from recommender.settings import Settings
 from service.settings import LogLevel
 from storage.settings import KafkaSettings, PostgresSettings, RedisSettings
 
 
-class ModelerSettings(ModelSettings, KafkaSettings, PostgresSettings, RedisSettings):
+class SparkSettings(Settings):
+    """Spark, for the stream and for batch training."""
+
+    spark_master: str = Field("local[*]", description="Spark's master.")
+    spark_driver_memory: str = Field(
+        "2g", pattern=r"^\d+[kmgt]$", description="Heap of Spark's driver, e.g. 2g."
+    )
+    scratch: Path | None = Field(
+        None, description="Folder for Spark's scratch files and checkpoint; unset: the system's."
+    )
+
+
+class ModelerSettings(ModelSettings, SparkSettings, KafkaSettings, PostgresSettings, RedisSettings):
     """Settings of the streaming modeler; those of the model itself matter when it is made."""
 
     data: str = Field("", description="Where the ratings come from, in words for people.")
     jars: Path | None = Field(
         None, description="Folder with the jars of Spark's Kafka connector, unset: Spark's own."
-    )
-    spark_master: str = Field("local[*]", description="Spark's master.")
-    spark_driver_memory: str = Field(
-        "2g", pattern=r"^\d+[kmgt]$", description="Heap of Spark's driver, e.g. 2g."
     )
     max_batch: int = Field(
         10_000, ge=1, description="Records of a micro-batch at most, learned in one block."
@@ -45,9 +54,6 @@ class ModelerSettings(ModelSettings, KafkaSettings, PostgresSettings, RedisSetti
     )
     takeover_patience: float = Field(
         20.0, ge=0, description="Seconds to wait for an earlier modeler of the model to be gone."
-    )
-    scratch: Path | None = Field(
-        None, description="Folder for Spark's scratch files and checkpoint; unset: the system's."
     )
     modeler_metrics_port: int = Field(
         8083, ge=0, le=65535, description="Port of the modeler's metrics and health; 0: none."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from recommender.rating_head import Codes
 from recommender.rows import Floats
 
 
@@ -21,10 +22,13 @@ class Accuracy:
         Predicted minus given rating, in rating units, in the order of the test rows.
     warm : numpy.ndarray of bool, shape (n_test,)
         Whether both the pair's user and its item occur in training.
+    users : numpy.ndarray of int32, shape (n_test,)
+        Code of each pair's user.
     """
 
     errors: npt.NDArray[np.float64]
     warm: npt.NDArray[np.bool_]
+    users: Codes
 
     @property
     def n_test(self) -> int:
@@ -51,7 +55,9 @@ class Accuracy:
         }
 
 
-def accuracy(predicted: Floats, ratings: Floats, warm: npt.NDArray[np.bool_]) -> Accuracy:
+def accuracy(
+    predicted: Floats, ratings: Floats, warm: npt.NDArray[np.bool_], users: Codes
+) -> Accuracy:
     """Compare predictions with ratings, shape ``(n_test,)`` each.
 
     Raises
@@ -62,7 +68,7 @@ def accuracy(predicted: Floats, ratings: Floats, warm: npt.NDArray[np.bool_]) ->
     errors = predicted.astype(np.float64) - ratings
     if not np.isfinite(errors).all():
         raise ValueError(f"{np.count_nonzero(~np.isfinite(errors))} predictions are not finite")
-    return Accuracy(errors, warm)
+    return Accuracy(errors, warm, users)
 
 
 def rmse(errors: npt.NDArray[np.float64]) -> float:

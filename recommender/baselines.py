@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar, Self
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,8 @@ DAMPING = 5.0  # ratings at the mean that every user and item is taken to have g
 class Popularity:
     """Ranks items by their number of training ratings; predicts μ, the mean rating, for all."""
 
+    kind: ClassVar[str] = "popularity"
+
     def __init__(self, train: IndexedRatings) -> None:
         self._mean = np.float32(train.ratings.mean())
         self._counts = np.bincount(train.items, minlength=len(train.item_ids)).astype(np.float32)
@@ -26,6 +30,19 @@ class Popularity:
     def scores(self, users: Codes) -> Floats:
         """The items' numbers of ratings, the same for every user, ``(n_users, n_items)``."""
         return np.tile(self._counts, (len(users), 1))
+
+    def scores_for(self, items: Codes, ratings: Floats) -> Floats:
+        """The same for somebody with any ratings, ``(n_items,)``."""
+        return self._counts.copy()
+
+    def state(self) -> dict[str, Any]:
+        """Nothing besides the ratings: counting them again is as quick as reading."""
+        return {}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], train: IndexedRatings) -> Self:
+        """The model of a file."""
+        return cls(train)
 
 
 class Biases:
@@ -43,9 +60,12 @@ class Biases:
         In ratings.
     """
 
+    kind: ClassVar[str] = "biases"
+
     def __init__(
         self, train: IndexedRatings, *, users: bool = True, damping: float = DAMPING
     ) -> None:
+        self._users, self._damping = users, damping
         self._mean = float(train.ratings.mean())
         rest = train.ratings.astype(np.float64) - self._mean
         self._item_bias = _damped(train.items, rest, len(train.item_ids), damping)
@@ -65,6 +85,19 @@ class Biases:
         """r̂ of every item, not clipped, ``(n_users, n_items)``."""
         scores = self._mean + self._user_bias[users][:, None] + self._item_bias
         return scores.astype(np.float32)
+
+    def scores_for(self, items: Codes, ratings: Floats) -> Floats:
+        """μ + b_y: a person's own bias changes no order, ``(n_items,)``."""
+        return (self._mean + self._item_bias).astype(np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """What a model file has to keep besides the ratings."""
+        return {"users": np.array(self._users), "damping": np.array(self._damping)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], train: IndexedRatings) -> Self:
+        """The model of a file."""
+        return cls(train, users=bool(state["users"]), damping=float(state["damping"]))
 
 
 def _damped(

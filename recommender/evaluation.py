@@ -15,6 +15,7 @@ import numpy.typing as npt
 from recommender.accuracy import Accuracy, accuracy
 from recommender.datasets import IndexedRatings
 from recommender.errors import InvalidInput
+from recommender.popularity_bias import Exposure, exposure
 from recommender.ranking_metrics import RankingQuality, judge, top
 from recommender.rating_head import Codes
 from recommender.rows import Floats
@@ -43,10 +44,11 @@ class Evaluation:
 
     accuracy: Accuracy
     ranking: RankingQuality
+    exposure: Exposure
 
     def figures(self) -> dict[str, float | int]:
         """All figures by name; NaN where there was nothing to average over."""
-        return {**self.accuracy.figures(), **self.ranking.figures()}
+        return {**self.accuracy.figures(), **self.ranking.figures(), **self.exposure.figures()}
 
 
 def relevant_rating(rating_min: float, rating_max: float, share: float | None = None) -> float:
@@ -92,9 +94,12 @@ def evaluate(
     test = split.test
     warm = (test.users < split.n_train_users) & (test.items < split.n_train_items)
     predicted = recommender.predict(test.users, test.items)
+    ranking = rank(recommender, split.train, test, k=k, relevant=relevant)
+    counts = np.bincount(split.train.items, minlength=len(split.item_ids))
     return Evaluation(
-        accuracy=accuracy(predicted, test.ratings, warm),
-        ranking=rank(recommender, split.train, test, k=k, relevant=relevant),
+        accuracy=accuracy(predicted, test.ratings, warm, test.users),
+        ranking=ranking,
+        exposure=exposure(ranking.lists, counts, split.n_train_users),
     )
 
 

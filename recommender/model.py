@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar, Self
+
 import numpy as np
 import pyarrow as pa
 
 from recommender import micro_batch, rating_head
+from recommender.datasets import IndexedRatings
 from recommender.fold_in import fold_in, gram
 from recommender.history import History, Ratings
 from recommender.initial import Side, initial_rows
@@ -28,6 +31,8 @@ class MemoryModel:
         All ids that may occur; a code is a position in them. Rows not yet rated have count 0.
     settings : ModelSettings
     """
+
+    kind: ClassVar[str] = "b-sgd"
 
     def __init__(
         self, user_ids: pa.StringArray, item_ids: pa.StringArray, settings: ModelSettings
@@ -60,6 +65,16 @@ class MemoryModel:
         errors = micro_batch.learn(batch, self.settings)
         self.history.append(new)
         return errors
+
+    def count(self, users: Codes, items: Codes, ratings: Floats) -> None:
+        """Count ratings and keep them without a step: a refit learns them in an order of its own.
+
+        μ, the rows' counts and the history are afterwards as if they had been learned.
+        """
+        self.mean.before_each(ratings)
+        for rows, codes in ((self.user_rows, users), (self.item_rows, items)):
+            rows.n += np.bincount(codes, minlength=len(rows)).astype(np.int32)
+        self.history.append(Ratings(users, items, ratings))
 
     def predict(self, users: Codes, items: Codes) -> Floats:
         """r̂ for pairs, clipped to the scale, ``(length,)``; a row never rated counts as unknown."""
@@ -94,6 +109,33 @@ class MemoryModel:
         predicted[unknown] = items.n
         return predicted
 
+    def scores_for(self, items: Codes, ratings: Floats) -> Floats:
+        """Ranking scores of every item for somebody without a row, ``(n_items,)``.
+
+        Parameters
+        ----------
+        items : (n_rated,) int32
+            What they have rated, each once.
+        ratings : (n_rated,) float32
+        """
+        settings, rows = self.settings, self.item_rows
+        known = rows.n > 0
+        predicted = (self.mean.value + rows.bias).astype(np.float32)
+        if not settings.ranking_rank:
+            return blend_with_popularity(predicted, rows.n)
+        own = items[known[items]]
+        wanted = weights(ratings[known[items]], settings.rating_min, settings.rating_max)
+        matrix = gram(rows.ranking[known])
+        head = rows.ranking @ fold_in(rows.ranking[own], wanted, matrix, int(known.sum()))
+        return blend_with_head(
+            head * known,
+            predicted,
+            popularity_share(rows.n),
+            len(items),
+            settings.rating_min,
+            settings.rating_max,
+        )
+
     def folded_in(self, users: Codes) -> Floats:
         """Each user's ranking vector, solved from the user's own ratings, ``(n_users, k)``."""
         past = self.history.all()
@@ -109,3 +151,20 @@ class MemoryModel:
             factors = self.item_rows.ranking[past.items[own]]
             folded[place] = fold_in(factors, wanted[own], matrix, int(known.sum()))
         return folded
+
+    def state(self) -> dict[str, Any]:
+        """What a model file has to keep besides the ratings: settings and rows."""
+        settings = np.frombuffer(self.settings.model_dump_json().encode(), np.uint8)
+        # Packed rows are structured arrays; their bytes are what the stores keep, too.
+        rows = {"users": self.user_rows.pack(), "items": self.item_rows.pack()}
+        return {"settings": settings, **rows}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], train: IndexedRatings) -> Self:
+        """The model of a file; μ and the history come from the ratings."""
+        settings = ModelSettings.model_validate_json(state["settings"].tobytes())
+        model = cls(train.user_ids, train.item_ids, settings)
+        model.count(train.users, train.items, train.ratings)
+        model.user_rows = Rows.unpack(state["users"])
+        model.item_rows = Rows.unpack(state["items"])
+        return model

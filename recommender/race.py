@@ -1,0 +1,303 @@
+"""A race of settings on one stream: all learn it side by side, the worse are taken out.
+
+Every contestant tests each rating, then learns it (prequential), so all losses are of the same
+ratings: compared in pairs, what is hard about a rating cancels. For micro-batch t of n_t ratings
+let d_t be a contestant's mean squared error less the leader's. What is long past counts less, since
+the best early need not stay the best; with half-life h in ratings, and a_t ratings since::
+
+    w_t = n_t 2^(-a_t / h)      D = Σ w_t d_t / Σ w_t      V = Σ w_t (d_t - D)² / Σ w_t
+    m = (Σ w_t)² / Σ w_t²       T = D / √(V / (m - 1))
+
+T is the paired t statistic of m effective micro-batches with m - 1 degrees of freedom (without
+fading and with equal batches exactly that of `scipy.stats.ttest_rel`). A contestant is taken out
+when T exceeds the quantile of level ``1 - δ / (c k (k + 1))``: c contestants are tested at look k,
+and all looks together err with probability δ at most (union bound, as in Hoeffding races), as far
+as micro-batches are independent. The leader is who has the lowest faded loss.
+
+Places that become free may be taken by neighbours of the leader: its model as it is, with settings
+a little different, so that they lose nothing of what has been learned.
+
+References: Maron and Moore (1994), "Hoeffding races"; Birattari et al. (2002), "A racing algorithm
+for configuring metaheuristics"; Gama, Sebastião and Rodrigues (2013), "On evaluating stream
+learning algorithms" (fading); Jaderberg et al. (2017), "Population based training" (neighbours).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import scipy.stats
+from pydantic import Field
+
+from recommender.model import MemoryModel
+from recommender.model_settings import ModelSettings
+from recommender.rating_head import Codes, Errors
+from recommender.rows import Floats
+from recommender.settings import Settings
+
+# Of a batch's weight when it was new: what is fainter is forgotten.
+_FAINTEST = 1e-4
+# The settings that a neighbour may have otherwise: those that change steps, not the rows' shape.
+_VARIED = ("learning_rate", "bias_learning_rate", "regularization", "decay")
+_STEP = 0.25  # standard deviation of the logarithm of a neighbour's setting over the leader's
+
+
+class RaceSettings(Settings):
+    """Settings of a race: its cost is that of so many models."""
+
+    race_width: int = Field(
+        8, ge=2, le=64, description="Contestants at most, the leader included: bounds the cost."
+    )
+    race_error: float = Field(
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="δ: chance that a race takes out a contestant that is no worse.",
+    )
+    race_half_life: int = Field(
+        20_000, ge=100, description="Ratings after which a loss counts half as much."
+    )
+    race_warm_up: int = Field(
+        5, ge=3, le=10_000, description="Micro-batches that a contestant is given before a test."
+    )
+    race_spawn: bool = Field(
+        False, description="Whether neighbours of the leader take the places that become free."
+    )
+
+
+class Learner(Protocol):
+    """What races: anything that tests and learns a micro-batch."""
+
+    def learn(self, users: Codes, items: Codes, ratings: Floats) -> Errors:
+        """Test, then learn; the errors of testing."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """Who was taken out, and why.
+
+    Parameters
+    ----------
+    name : str
+    after : int
+        Ratings that the race had seen.
+    leader : str
+        Who was better.
+    worse_by : float
+        Difference of the faded mean squared errors.
+    statistic, quantile : float
+        T, and what it exceeded.
+    """
+
+    name: str
+    after: int
+    leader: str
+    worse_by: float
+    statistic: float
+    quantile: float
+
+
+@dataclass
+class _Contestant:
+    learner: Learner
+    losses: list[float] = field(default_factory=list)
+
+
+class Race:
+    """A race.
+
+    Parameters
+    ----------
+    contestants : mapping of str to Learner
+    settings : RaceSettings
+    neighbour : callable, optional
+        Makes a learner from the leader's, for a place that is free; called with the leader and the
+        number of the newcomer.
+
+    Raises
+    ------
+    ValueError
+        If there are more contestants than the width, or fewer than one.
+    """
+
+    def __init__(
+        self,
+        contestants: Mapping[str, Learner],
+        settings: RaceSettings,
+        neighbour: Callable[[Learner, int], Learner] | None = None,
+    ) -> None:
+        if not 1 <= len(contestants) <= settings.race_width:
+            raise ValueError(
+                f"{len(contestants)} contestants; expected 1 to {settings.race_width} (race_width)"
+            )
+        self.settings = settings
+        self.pruned: list[Pruned] = []
+        self.ratings = 0
+        self._running = {name: _Contestant(learner) for name, learner in contestants.items()}
+        self._sizes: list[int] = []
+        self._looks = 0
+        self._newcomers = 0
+        self._neighbour = neighbour
+
+    @property
+    def running(self) -> list[str]:
+        """Who is still in the race."""
+        return list(self._running)
+
+    @property
+    def leader(self) -> str:
+        """Who has the lowest faded loss, among those that have been warmed up if there are any."""
+        warm = [name for name in self._running if self._is_warm(name)]
+        return min(warm or self._running, key=self.loss)
+
+    def learner(self, name: str) -> Learner:
+        """A contestant's learner."""
+        return self._running[name].learner
+
+    def loss(self, name: str) -> float:
+        """A contestant's faded mean squared error; infinite before the first micro-batch."""
+        losses = self._running[name].losses
+        if not losses:
+            return math.inf
+        return float(np.average(losses, weights=self._weights(len(losses))))
+
+    def learn(self, users: Codes, items: Codes, ratings: Floats) -> dict[str, Errors]:
+        """Let all learn a micro-batch, then take out who is worse; the errors of each."""
+        if not len(ratings):
+            return {}
+        errors = {
+            name: one.learner.learn(users, items, ratings) for name, one in self._running.items()
+        }
+        for name, found in errors.items():
+            self._running[name].losses.append(found.squared / found.ratings)
+        self._sizes.append(len(ratings))
+        self.ratings += len(ratings)
+        self._forget()
+        self._prune()
+        self._spawn()
+        return errors
+
+    def _prune(self) -> None:
+        leader = self.leader
+        tested = [name for name in self._running if name != leader and self._is_warm(name)]
+        if not tested or not self._is_warm(leader):
+            return
+        self._looks += 1
+        level = self.settings.race_error / (len(tested) * self._looks * (self._looks + 1))
+        for name in tested:
+            length = min(len(self._running[one].losses) for one in (name, leader))
+            differences = np.subtract(
+                self._running[name].losses[-length:], self._running[leader].losses[-length:]
+            )
+            test = faded_t_test(differences, self._weights(length))
+            quantile = float(scipy.stats.t.isf(level, test.freedom))
+            if test.statistic > quantile:
+                del self._running[name]
+                self.pruned.append(
+                    Pruned(name, self.ratings, leader, test.mean, test.statistic, quantile)
+                )
+
+    def _spawn(self) -> None:
+        if self._neighbour is None or not self.settings.race_spawn:
+            return
+        # One at a time, and only from a leader that is known as such.
+        everyone_warm = all(self._is_warm(name) for name in self._running)
+        if len(self._running) < self.settings.race_width and self.pruned and everyone_warm:
+            self._newcomers += 1
+            leader = self._running[self.leader].learner
+            newcomer = _Contestant(self._neighbour(leader, self._newcomers))
+            self._running[f"neighbour {self._newcomers}"] = newcomer
+
+    def _is_warm(self, name: str) -> bool:
+        return len(self._running[name].losses) >= self.settings.race_warm_up
+
+    def _weights(self, length: int) -> npt.NDArray[np.float64]:
+        """w of the last micro-batches, oldest first."""
+        sizes = np.array(self._sizes[-length:], np.float64)
+        since = sizes.sum() - np.cumsum(sizes)
+        weights: npt.NDArray[np.float64] = sizes * 0.5 ** (since / self.settings.race_half_life)
+        return weights
+
+    def _forget(self) -> None:
+        weights = self._weights(len(self._sizes)) / self._sizes
+        faint = int(np.count_nonzero(weights < _FAINTEST))
+        if faint:
+            kept = len(self._sizes) - faint
+            del self._sizes[:faint]
+            for one in self._running.values():
+                del one.losses[: max(len(one.losses) - kept, 0)]
+
+
+@dataclass(frozen=True)
+class FadedTest:
+    """What a faded paired t test found: D, T and the degrees of freedom m - 1."""
+
+    mean: float
+    statistic: float
+    freedom: float
+
+
+def faded_t_test(
+    differences: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
+) -> FadedTest:
+    """The paired t test of weighted differences; see the module for the formula.
+
+    Parameters
+    ----------
+    differences : (length,) float64
+        At least two.
+    weights : (length,) float64
+        Positive.
+
+    Examples
+    --------
+    >>> test = faded_t_test(np.array([1.0, 2.0, 3.0]), np.ones(3))
+    >>> test.mean, round(test.statistic, 6), test.freedom
+    (2.0, 3.464102, 2.0)
+    """
+    mean = float(np.average(differences, weights=weights))
+    variance = float(np.average(np.square(differences - mean), weights=weights))
+    freedom = float(weights.sum() ** 2 / np.square(weights).sum()) - 1
+    if variance == 0:
+        return FadedTest(mean, math.copysign(math.inf, mean) if mean else 0.0, freedom)
+    return FadedTest(mean, mean / math.sqrt(variance / freedom), freedom)
+
+
+def neighbour(seed: int) -> Callable[[Learner, int], Learner]:
+    """Make neighbours of a `MemoryModel`: a copy that goes on with settings drawn around its own.
+
+    The rates are multiplied by e^ε, ε ~ N(0, 0.25²), and kept within what is allowed.
+    """
+
+    def make(leader: Learner, number: int) -> Learner:
+        assert isinstance(leader, MemoryModel)
+        random = np.random.default_rng((seed, number))
+        drawn = {
+            name: float(getattr(leader.settings, name) * math.exp(random.normal(0, _STEP)))
+            for name in _VARIED
+        }
+        limits = {"learning_rate": 2.0, "bias_learning_rate": 2.0}
+        changed = {name: min(value, limits.get(name, 1.0)) for name, value in drawn.items()}
+        made = copy.deepcopy(leader)
+        made.settings = ModelSettings.model_validate({**leader.settings.model_dump(), **changed})
+        return made
+
+    return make
+
+
+def regret(losses: Mapping[str, Sequence[float]], chosen: str) -> float:
+    """How much worse the chosen one's mean loss is than the best's in hindsight, as a share.
+
+    Examples
+    --------
+    >>> regret({"a": [1.0, 1.0], "b": [1.0, 1.04]}, "b")
+    0.02
+    """
+    means = {name: float(np.mean(values)) for name, values in losses.items()}
+    return round(means[chosen] / min(means.values()) - 1, 12)

@@ -1,0 +1,436 @@
+"""Refit: both heads learned from all ratings at once, over many epochs, with the engine's kernels.
+
+One streaming pass sees each rating once or a few times, with steps that shrink as a row is met more
+often. A refit has all ratings before it: it goes through them in random order, epoch after epoch,
+with one step for all rows that falls by a constant share from epoch to epoch,
+``γ_e = γ (1 - fall)^e``. The ranking head's Adagrad shrinks its own steps; its negatives are drawn
+from all items, and what is kept is the mean of its vectors over the epochs after the first four
+(Polyak and Juditsky, 1992), which takes out the noise that the draws leave. How many epochs are
+enough is found on a validation part (early stopping); then all ratings are learned for so many.
+
+Ratings are cut in B × B blocks, users and items by their code modulo B; in stratum s block b is
+that of users b and items b + s, so that the blocks of a stratum share no row and can be learned at
+the same time (Gemulla et al., 2011). The result depends on B, never on how many run at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pydantic import Field
+
+from recommender import ranking_head, rating_head
+from recommender.accuracy import rmse
+from recommender.datasets import IndexedRatings
+from recommender.evaluation import rank, relevant_rating
+from recommender.history import Ratings
+from recommender.model import MemoryModel
+from recommender.model_settings import ModelSettings
+from recommender.ranking_head import RankingStep
+from recommender.rating_head import Step
+from recommender.rows import Rows
+from recommender.settings import Settings
+
+Strata = list[list[Ratings]]
+"""For each stratum its blocks, which share no row."""
+
+# Lists of so many users are enough to see whether the ranking still improves.
+_VALIDATION_USERS = 300
+_RANKING_EPOCHS_A_LOOK = 2  # judging lists costs as much as an epoch
+_ROWS_A_FACTOR, _FEWEST_FACTORS = 3, 8
+# Before averaging: by then the vectors have found their directions.
+_FIRST_RANKING_EPOCHS = 4
+# The kernel weighs candidates by how unlikely they were to be in a micro-batch of so many of all
+# ratings; here all items are candidates, whatever the block holds, and weigh the same.
+_EVERY_CANDIDATE = 1
+
+
+class RefitSettings(Settings):
+    """Settings of a refit; the scale, the seed and the new rows' scale are the model's own."""
+
+    refit_rank: int = Field(
+        128,
+        ge=1,
+        le=512,
+        description="Factors of the rating head of a refit model; at most a third of the users or "
+        "items.",
+    )
+    refit_ranking_rank: int = Field(
+        192, ge=0, le=512, description="Factors of its ranking head; 0 switches it off."
+    )
+    refit_epochs: int = Field(
+        60, ge=1, le=1000, description="Epochs of the rating head at most; early stopping may end."
+    )
+    refit_learning_rate: float = Field(
+        0.03, gt=0, le=2, description="γ of the first epoch, for biases and factors."
+    )
+    refit_fall: float = Field(
+        0.05, ge=0, lt=1, description="Share by which γ falls from epoch to epoch."
+    )
+    refit_regularization: float = Field(0.07, ge=0, le=1, description="λ of the rating head.")
+    refit_ranking_epochs: int = Field(
+        16, ge=1, le=1000, description="Epochs of the ranking head at most."
+    )
+    refit_ranking_learning_rate: float = Field(
+        0.1, gt=0, le=2, description="Step of the ranking head (Adagrad)."
+    )
+    refit_ranking_regularization: float = Field(
+        0.04, ge=0, le=1, description="λ of the ranking head."
+    )
+    refit_negatives: int = Field(
+        64, ge=1, le=1000, description="Items drawn for each rating as not rated, ranking head."
+    )
+    refit_negative_weight: float = Field(
+        0.3, ge=0, le=10, description="Weight of such an item beside a high rating's 1."
+    )
+    refit_validation_share: float = Field(
+        0.1,
+        ge=0,
+        le=0.5,
+        description="Share of the ratings that decides how many epochs are enough; 0: all epochs.",
+    )
+    refit_patience: int = Field(
+        3, ge=1, le=100, description="Looks at the validation part without improvement to stop at."
+    )
+    refit_blocks: int = Field(
+        4, ge=1, le=256, description="Blocks of users and of items: so many may learn at once."
+    )
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is told of each epoch.
+
+    Parameters
+    ----------
+    head : str
+        ``rating`` or ``ranking``.
+    number, limit : int
+        This epoch, from 1, and the last one possible.
+    validation : float or None
+        Of the validation part RMSE or NDCG@10; None where none was looked at.
+    """
+
+    head: str
+    number: int
+    limit: int
+    validation: float | None = None
+
+
+Progress = Callable[[Epoch], None]
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """A refit model, the epochs it was learned for, and the validation figures on the way."""
+
+    model: MemoryModel
+    epochs: int
+    ranking_epochs: int
+    curve: list[Epoch]
+
+
+def refit(
+    train: IndexedRatings,
+    model: ModelSettings,
+    settings: RefitSettings,
+    progress: Progress = lambda _: None,
+) -> Refitted:
+    """Learn a model of all these ratings.
+
+    Parameters
+    ----------
+    train : IndexedRatings
+        Of a pair rated again each rating is learned.
+    model : ModelSettings
+        Scale, seed and scale of new rows; kept with the model, its ranks being the refit's.
+    settings : RefitSettings
+    progress : callable
+        Called after each epoch.
+    """
+    most = most_factors(len(train.user_ids), len(train.item_ids))
+    made = model.model_copy(
+        update={
+            "rank": min(settings.refit_rank, most),
+            "ranking_rank": min(settings.refit_ranking_rank, most),
+        }
+    )
+    curve: list[Epoch] = []
+
+    def told(epoch: Epoch) -> None:
+        curve.append(epoch)
+        progress(epoch)
+
+    with ThreadPoolExecutor(min(settings.refit_blocks, os.cpu_count() or 1)) as pool:
+        epochs, ranking_epochs = settings.refit_epochs, settings.refit_ranking_epochs
+        if settings.refit_validation_share:
+            epochs, ranking_epochs = _enough_epochs(train, made, settings, told, pool)
+        learned = _Learning(train, train, made, settings, pool)
+        for number in range(1, epochs + 1):
+            learned.rating_epoch(number)
+            progress(Epoch("rating", number, epochs))
+        for number in range(1, ranking_epochs + 1 if made.ranking_rank else 1):
+            learned.ranking_epoch(number)
+            progress(Epoch("ranking", number, ranking_epochs))
+        learned.average()
+    return Refitted(learned.model, epochs, ranking_epochs if made.ranking_rank else 0, curve)
+
+
+def most_factors(n_users: int, n_items: int) -> int:
+    """Factors that so many users and items can fill: a third of the fewer, but at least 8.
+
+    With more, every item gets a direction of its own, and nothing is learned from one about others.
+
+    Examples
+    --------
+    >>> most_factors(610, 9_724), most_factors(200, 52), most_factors(3, 4)
+    (203, 17, 8)
+    """
+    return max(min(n_users, n_items) // _ROWS_A_FACTOR, _FEWEST_FACTORS)
+
+
+def cut(ratings: Ratings, blocks: int, random: np.random.Generator) -> Strata:
+    """Cut ratings, in random order, into strata of blocks.
+
+    Parameters
+    ----------
+    ratings : Ratings
+    blocks : int
+        B.
+    random : numpy.random.Generator
+    """
+    user_block, item_block = ratings.users % blocks, ratings.items % blocks
+    cell = ((item_block - user_block) % blocks) * blocks + user_block
+    shuffled = random.permutation(len(ratings))
+    order = shuffled[np.argsort(cell[shuffled], kind="stable")]
+    ends = np.cumsum(np.bincount(cell, minlength=blocks * blocks))
+    cells = [
+        Ratings(ratings.users[rows], ratings.items[rows], ratings.ratings[rows])
+        for rows in np.split(order, ends[:-1])
+    ]
+    return [cells[start : start + blocks] for start in range(0, len(cells), blocks)]
+
+
+def learn_rating_block(
+    block: Ratings, mean: float, user_rows: Rows, item_rows: Rows, step: Step
+) -> None:
+    """One epoch of the rating head over one block, in place; counts stay."""
+    rating_head.relearn(block.users, block.items, block.ratings, mean, user_rows, item_rows, step)
+
+
+def learn_ranking_block(
+    block: Ratings,
+    user_rows: Rows,
+    item_rows: Rows,
+    step: RankingStep,
+    scale: tuple[float, float],
+    key: int,
+    items: tuple[int, int] = (0, 1),
+) -> None:
+    """One epoch of the ranking head over one block, in place.
+
+    Parameters
+    ----------
+    block : Ratings
+    user_rows, item_rows : Rows
+    step : RankingStep
+    scale : (float, float)
+        Lowest and highest rating.
+    key : int
+        Of the draw of negatives.
+    items : (int, int)
+        Remainder and B: negatives are the rated items whose position has that remainder.
+    """
+    remainder, blocks = items
+    candidates = np.arange(remainder, len(item_rows), blocks, dtype=np.int32)
+    candidates = candidates[item_rows.n[candidates] > 0]
+    ranking_head.learn(
+        block.users,
+        block.items,
+        block.ratings,
+        candidates,
+        _EVERY_CANDIDATE,
+        user_rows,
+        item_rows,
+        step,
+        scale,
+        key,
+    )
+
+
+class _Learning:
+    """A model on its way through the epochs.
+
+    Parameters
+    ----------
+    known : IndexedRatings
+        Whose ids the model has.
+    train : IndexedRatings
+        What is learned, with the codes of `known`.
+    """
+
+    def __init__(
+        self,
+        known: IndexedRatings,
+        train: IndexedRatings,
+        made: ModelSettings,
+        settings: RefitSettings,
+        pool: Executor,
+    ) -> None:
+        self.model = MemoryModel(known.user_ids, known.item_ids, made)
+        self.model.count(train.users, train.items, train.ratings)
+        self._settings, self._made, self._pool = settings, made, pool
+        self._averaged = 0
+        self._means = [
+            np.zeros_like(rows.ranking) for rows in (self.model.user_rows, self.model.item_rows)
+        ]
+        self._random = np.random.default_rng((made.seed, 1))
+        self._strata = cut(
+            Ratings(train.users, train.items, train.ratings), settings.refit_blocks, self._random
+        )
+
+    def rating_epoch(self, number: int) -> None:
+        settings, model = self._settings, self.model
+        rate = settings.refit_learning_rate * (1 - settings.refit_fall) ** (number - 1)
+        step = replace(
+            self._made.step,
+            learning_rate=rate,
+            bias_learning_rate=rate,
+            regularization=settings.refit_regularization,
+            decay=0.0,
+        )
+        for _, stratum in self._shuffled():
+            self._at_once(
+                lambda block, _: learn_rating_block(
+                    block, model.mean.value, model.user_rows, model.item_rows, step
+                ),
+                stratum,
+            )
+
+    def ranking_epoch(self, number: int) -> None:
+        settings, made, model = self._settings, self._made, self.model
+        step = RankingStep(
+            settings.refit_ranking_learning_rate,
+            settings.refit_ranking_regularization,
+            settings.refit_negatives,
+            settings.refit_negative_weight,
+        )
+        blocks = settings.refit_blocks
+        for shift, stratum in self._shuffled():
+            self._at_once(
+                lambda block, place, shift=shift: learn_ranking_block(  # type: ignore[misc]
+                    block,
+                    model.user_rows,
+                    model.item_rows,
+                    step,
+                    (made.rating_min, made.rating_max),
+                    hash((made.seed, number, shift, place)),
+                    ((place + shift) % blocks, blocks),
+                ),
+                stratum,
+            )
+
+        if number > _FIRST_RANKING_EPOCHS:
+            self._averaged += 1
+            for mean, rows in zip(self._means, (model.user_rows, model.item_rows), strict=True):
+                mean += (rows.ranking - mean) / self._averaged
+
+    def average(self) -> None:
+        """Put the mean of the ranking vectors in their place; a second call takes them back."""
+        if self._averaged:
+            for place, rows in enumerate((self.model.user_rows, self.model.item_rows)):
+                rows.ranking, self._means[place] = self._means[place], rows.ranking
+
+    def _shuffled(self) -> Iterator[tuple[int, Sequence[Ratings]]]:
+        """The strata, in random order, each with its number."""
+        for shift in self._random.permutation(len(self._strata)).tolist():
+            yield shift, self._strata[shift]
+
+    def _at_once(self, work: Callable[[Ratings, int], None], stratum: Sequence[Ratings]) -> None:
+        seeds = self._random.integers(0, 2**63, len(stratum)).tolist()
+
+        def one(place: int) -> None:
+            block = stratum[place]
+            order = np.random.default_rng(seeds[place]).permutation(len(block))
+            shuffled = Ratings(block.users[order], block.items[order], block.ratings[order])
+            work(shuffled, place)
+
+        for done in [self._pool.submit(one, place) for place in range(len(stratum))]:
+            done.result()
+
+
+def _enough_epochs(
+    train: IndexedRatings,
+    made: ModelSettings,
+    settings: RefitSettings,
+    told: Progress,
+    pool: Executor,
+) -> tuple[int, int]:
+    """Epochs of each head after which the validation part's figures were best."""
+    random = np.random.default_rng((made.seed, 2))
+    held_out = random.random(len(train.ratings)) < settings.refit_validation_share
+    if not held_out.any() or held_out.all():
+        return settings.refit_epochs, settings.refit_ranking_epochs
+    part, validation = _rows(train, ~held_out), _rows(train, held_out)
+    learning = _Learning(train, part, made, settings, pool)
+    model = learning.model
+
+    def rating_error(number: int) -> float:
+        learning.rating_epoch(number)
+        predicted = model.predict(validation.users, validation.items)
+        error = rmse(predicted.astype(np.float64) - validation.ratings)
+        told(Epoch("rating", number, settings.refit_epochs, error))
+        return error
+
+    epochs = _best(rating_error, settings.refit_epochs, settings.refit_patience, 1)
+    if not made.ranking_rank:
+        return epochs, 0
+    some = _rows(validation, np.isin(validation.users, _some(validation, random)))
+    relevant = relevant_rating(made.rating_min, made.rating_max)
+    if made.rating_max <= relevant:
+        relevant = relevant_rating(made.rating_min, made.rating_max, share=7 / 9)
+
+    def ranking_error(number: int) -> float:
+        learning.ranking_epoch(number)
+        if number % _RANKING_EPOCHS_A_LOOK and number != settings.refit_ranking_epochs:
+            told(Epoch("ranking", number, settings.refit_ranking_epochs))
+            return np.inf
+        learning.average()
+        quality = float(rank(model, part, some, relevant=relevant).figures()["ndcg_at_10"])
+        learning.average()
+        told(Epoch("ranking", number, settings.refit_ranking_epochs, quality))
+        return -quality
+
+    patience = settings.refit_patience * _RANKING_EPOCHS_A_LOOK
+    return epochs, _best(ranking_error, settings.refit_ranking_epochs, patience, 1)
+
+
+def _best(error: Callable[[int], float], limit: int, patience: int, first: int) -> int:
+    """The number of the epoch with the lowest error, until `patience` epochs brought no lower."""
+    best, lowest = limit, np.inf
+    for number in range(first, limit + 1):
+        found = error(number)
+        if found < lowest:
+            best, lowest = number, found
+        elif np.isfinite(lowest) and number - best >= patience:
+            break
+    return best
+
+
+def _some(ratings: IndexedRatings, random: np.random.Generator) -> np.ndarray:
+    users = np.unique(ratings.users)
+    return random.permutation(users)[:_VALIDATION_USERS]
+
+
+def _rows(ratings: IndexedRatings, chosen: np.ndarray) -> IndexedRatings:
+    return replace(
+        ratings,
+        users=ratings.users[chosen],
+        items=ratings.items[chosen],
+        ratings=ratings.ratings[chosen],
+        timestamps=ratings.timestamps[chosen],
+    )
