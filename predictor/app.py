@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from predictor.follower import Follower
+from predictor.neighbours import Neighbours
 from predictor.parts import Predictor
 from predictor.report import Reporter
 from predictor.routes import items, model, predict, recommend, users
@@ -42,11 +43,13 @@ def build(settings: PredictorSettings) -> FastAPI:
         topic=settings.ratings_topic,
         refresh_seconds=settings.refresh_seconds,
         idle_seconds=settings.idle_seconds,
+        half_life=settings.trending_half_life,
     )
     predictor = Predictor(
         settings=settings,
         follower=follower,
         users=UserReader(projection, truth, settings.remembered_users),
+        neighbours=Neighbours(truth, settings.neighbour_users),
         reporter=Reporter(truth),
     )
 
