@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
@@ -59,15 +59,17 @@ def build(settings: PredictorSettings) -> FastAPI:
         try:
             yield
         finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            # Again: a client library may swallow a cancellation that comes with an answer.
+            while not following.done():
+                following.cancel()
+                await asyncio.wait([following], timeout=1)
             await projection.close()
             truth.close()
 
     async def readiness() -> list[str]:
         if not follower.loaded:
-            return ["nothing has been loaded from Postgres yet"]
+            loading = follower.progress
+            return [str(loading) if loading.of else "nothing has been loaded from Postgres yet"]
         served = follower.served
         if served.model is None:
             return ["there is no serving model yet"]

@@ -55,7 +55,7 @@ class Condition:
         Raises
         ------
         InvalidInput
-            If it is neither.
+            If it is neither. What only looks like a range, without numbers, is a value.
         """
         name, colon, value = text.partition(":")
         if not (name and colon and value):
@@ -66,9 +66,7 @@ class Condition:
         try:
             bounds = float(low or "-inf"), float(high or "inf")
         except ValueError:
-            raise InvalidInput("where", text, "numbers on both sides of ..") from None
-        if np.isnan(bounds).any():
-            raise InvalidInput("where", text, "numbers on both sides of ..")
+            return cls(name, (value,))
         return cls(name, (), *bounds)
 
 

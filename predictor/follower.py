@@ -17,7 +17,7 @@ import structlog
 import tenacity
 
 from predictor import metrics
-from predictor.loading import load, load_difference
+from predictor.loading import Progress, load, load_difference
 from predictor.served import Served
 from recommender.clock import SYSTEM_CLOCK, Clock
 from recommender.errors import Unavailable
@@ -64,6 +64,8 @@ class Follower:
     ----------
     current : bool
         Whether the item side follows a store; if not, answers are stale.
+    progress : Progress
+        How much of the model has been loaded, while it is.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Follower:
         self._clock = clock
         self._served: Served | None = None
         self.current = False
+        self.progress = Progress()
         self._changed = asyncio.Condition()
         self._place: tuple[int, str] | None = None  # model, last entry of its stream taken over
         self._read_all = False  # a reset: memory may hold what the truth no longer does
@@ -234,7 +237,9 @@ class Follower:
             if record is None:
                 return
         served = await self._ask(
-            lambda snapshot: load(snapshot, self._scale, self._topic, self._half_life)
+            lambda snapshot: load(
+                snapshot, self._scale, self._topic, self._half_life, self.progress
+            )
         )
         self._catalogue_read(begin)
         metrics.LOADS.labels("all").inc()

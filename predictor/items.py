@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,12 @@ class ItemTable:
 
     def positions(self, items: Iterable[str]) -> Positions:
         """Where the items are; unknown ones are left out."""
-        index = self._index
-        return np.array([index[item] for item in items if item in index], dtype=np.intp)
+        found = self.places(items)
+        return found[found >= 0]
+
+    def places(self, items: Iterable[str]) -> Positions:
+        """Where the items are, -1 for unknown ones."""
+        return np.fromiter(map(self._index.get, items, repeat(-1)), np.intp)
 
     @property
     def n(self) -> Counts:

@@ -28,11 +28,29 @@ class Difference:
     catalogue: list[CatalogueEntry] | None
 
 
-def load(snapshot: Snapshot, scale: ScaleSettings, topic: str, half_life: int) -> Served:
+@dataclass
+class Progress:
+    """How much of a model has been loaded."""
+
+    items: int = 0
+    of: int = 0
+
+    def read(self, items: int) -> None:
+        """Say how many items have been read."""
+        self.items = items
+
+    def __str__(self) -> str:
+        return f"{self.items:,} of {self.of:,} items have been loaded"
+
+
+def load(
+    snapshot: Snapshot, scale: ScaleSettings, topic: str, half_life: int, progress: Progress
+) -> Served:
     """Read the serving model and the catalogue; only the catalogue where there is no model."""
     served = Served(snapshot.serving_model(), scale, topic, half_life)
     if served.record is not None:
-        found = snapshot.item_rows(served.record.model, served.form)
+        progress.of = snapshot.count_items(served.record.model)
+        found = snapshot.item_rows(served.record.model, served.form, progress=progress.read)
         served.load_items(found.items, found.rows)
     served.put_catalogue(snapshot.catalogue())
     if served.record is not None:

@@ -79,7 +79,7 @@ class Neighbours:
             Most alike first; and whether they may be stale.
         """
         found, stale = await self.active(served)
-        own = Folding.of(served, user).vector if served.form.ranking_rank else user.factors
+        own = Folding(served, user).vector if served.form.ranking_rank else user.factors
         if not len(found.users) or not own.any():
             return [], stale
         likeness = self._vectors @ normalized(own)

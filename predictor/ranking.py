@@ -101,7 +101,7 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
     (`recommender.ranking`). With a context, its likeness as well.
     """
     items = served.items
-    folding = Folding.of(served, user) if served.form.ranking_rank else None
+    folding = Folding(served, user) if served.form.ranking_rank else None
     predicted = predicted_everywhere(served, user)
     highest = 0.0
     if folding is not None:
@@ -134,10 +134,11 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
 
     def reasons(positions: Positions) -> list[Reasons]:
         found = []
-        if folding is not None and highest > 0 and folding.rated:
-            ratings: list[float | None] = list(folding.rated.values())
+        if folding is not None and highest > 0 and folding.items:
+            given = user.rated or {}
+            ratings: list[float | None] = [given[item] for item in folding.items]
             added = folding.contributions(positions) / highest
-            found.append(Reasons("taste", list(folding.rated), ratings, added))
+            found.append(Reasons("taste", folding.items, ratings, added))
         if near is not None:
             for reason in near.reasons(positions):
                 added = CONTEXT_WEIGHT * reason.added
@@ -155,26 +156,23 @@ class Folding:
     the items; the streamed one serves where no store gives the ratings.
     """
 
-    def __init__(self, served: Served, user: User, rated: dict[str, float]) -> None:
+    def __init__(self, served: Served, user: User) -> None:
         self._items = served.items
-        self.rated = rated
-        if rated:
-            values = np.fromiter(rated.values(), np.float32, len(rated))
-            self._rated = self._items.ranking[self._items.positions(rated)]
-            self._weights = weights(values, served.rating_min, served.rating_max)
+        given = user.rated or {}
+        places = self._items.places(given)
+        known = places >= 0
+        self.items = [item for item, there in zip(given, known, strict=True) if there]
+        self.ratings = np.fromiter(given.values(), np.float32, len(given))[known]
+        if len(self.items):
+            self._rated = self._items.ranking[places[known]]
+            self._weights = weights(self.ratings, served.rating_min, served.rating_max)
             self.vector = fold_in(self._rated, self._weights, self._items.gram, self._items.n_rated)
         else:
             self.vector = user.ranking
 
-    @classmethod
-    def of(cls, served: Served, user: User) -> Folding:
-        """From the ratings of items that are in the table."""
-        rated = user.rated or {}
-        return cls(served, user, {item: r for item, r in rated.items() if item in served.items})
-
     def scores(self, positions: Positions) -> Doubles:
         """V · Q in double precision; the sum of the contributions where there are any."""
-        if self.rated:
+        if self.items:
             summed: Doubles = self.contributions(positions).sum(axis=1)
             return summed
         found: Doubles = self._items.ranking[positions].astype(np.float64) @ self.vector

@@ -100,6 +100,7 @@ def create_app(
 
 
 _NO_KEY = {str(status): described for status, described in problem_responses(401).items()}
+_NO_ADDRESS = {str(status): described for status, described in problem_responses(404).items()}
 _TOO_LARGE = {str(status): described for status, described in problem_responses(413).items()}
 
 
@@ -121,8 +122,10 @@ def _describe_problem(app: FastAPI, writes: bool) -> None:
             described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(described.pop("$defs", {}))
             schemas["Problem"] = described
-            for path in schema["paths"].values():
-                for method, operation in path.items():
+            for path, methods in schema["paths"].items():
+                for method, operation in methods.items():
+                    if "{" in path:  # with a line break in it, it is no address at all
+                        operation["responses"].update(_NO_ADDRESS)
                     if "requestBody" in operation:
                         operation["responses"].update(_TOO_LARGE)
                     if writes and method != "get":

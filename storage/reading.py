@@ -195,9 +195,21 @@ class Snapshot:
         )
 
     def item_rows(
-        self, model: int, row_format: RowFormat, after_batch: int | None = None
+        self,
+        model: int,
+        row_format: RowFormat,
+        after_batch: int | None = None,
+        progress: Callable[[int], None] = lambda _: None,
     ) -> ItemRows:
         """The item rows of a model: all, or those changed after a micro-batch.
+
+        Parameters
+        ----------
+        model : int
+        row_format : RowFormat
+        after_batch : int, optional
+        progress : callable
+            Is told after each part how many have been read.
 
         Raises
         ------
@@ -218,6 +230,7 @@ class Snapshot:
                 some, counts, states = zip(*found, strict=True)
                 items.extend(some)
                 chunks.append(_packed(row_format, counts, states))
+                progress(len(items))
         return ItemRows(items, Rows.unpack(np.concatenate(chunks or [row_format.empty(0)])))
 
     def users(
@@ -296,6 +309,13 @@ class Snapshot:
             else:
                 cursor.execute(query + " WHERE item = ANY(%s) ORDER BY item", (list(items),))
             return [CatalogueEntry(*found) for found in cursor]
+
+    def count_items(self, model: int) -> int:
+        """Items that the model has a row for; reads the whole index (0.1 s a million)."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM item_rows WHERE model = %s", (model,))
+            found = cursor.fetchone()
+        return int(found[0]) if found else 0
 
     def count_users(self, model: int) -> int:
         """Users that the model has a row for; reads the whole index (0.1 s a million)."""

@@ -22,10 +22,14 @@ MAX_IDS = 1000
 MAX_CONTEXT = 20
 """Items looked at: more are a profile, which `ratings` says better."""
 
-N = Annotated[int, Field(ge=1, le=MAX_N, description="Items wanted.")]
+CONDITION = r"^[^:]+:[\s\S]+$"
+"""A condition on an attribute; see `predictor.attributes.Condition`."""
 
 PLACE = r"^[0-9]{1,9}:[0-9]{1,18}$"
 """A place in the log: partition and offset."""
+
+
+N = Annotated[int, Field(ge=1, le=MAX_N, description="Items wanted.")]
 
 
 class Filters(BaseModel):
@@ -42,7 +46,7 @@ class Filters(BaseModel):
     year_max: int | None = Field(
         None, ge=-9999, le=9999, description="Only items of this year or earlier.", examples=[2020]
     )
-    where: list[Annotated[str, Field(max_length=256)]] = Field(
+    where: list[Annotated[str, Field(max_length=256, pattern=CONDITION)]] = Field(
         [],
         max_length=16,
         description="Only items with an attribute: `name:value`, for numbers `name:low..high` as "

@@ -27,7 +27,7 @@ from predictor.routes.options import MAX_IDS, Options
 from predictor.served import Served
 from predictor.users import User
 from recommender.errors import InvalidInput
-from recommender.ids import Id
+from recommender.ids import MAX_ID, PRINTABLE, Id
 from recommender.validation import refuse
 from service.problems import problem, problem_responses
 
@@ -102,7 +102,33 @@ class Wanted(Options):
         None,
         max_length=MAX_IDS,
         description="Somebody unknown, by ratings of items; nothing of it is stored.",
+        json_schema_extra={
+            "anyOf": [
+                {
+                    "type": "object",
+                    "propertyNames": {
+                        "minLength": 1,
+                        "maxLength": MAX_ID,
+                        "pattern": PRINTABLE,
+                    },
+                    "additionalProperties": {"type": "number"},
+                    "maxProperties": MAX_IDS,
+                },
+                {"type": "null"},
+            ]
+        },
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_numbers(cls, given: object) -> object:
+        """Let 5.0 be 5: JSON has one kind of number, and strict pydantic has two."""
+        if not isinstance(given, dict):
+            return given
+        return {
+            name: int(value) if isinstance(value, float) and value.is_integer() else value
+            for name, value in given.items()
+        }
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
