@@ -49,10 +49,11 @@ class Api:
         self._predictor = predictor
 
     @classmethod
-    def at(cls, ingest_url: str, predictor_url: str) -> Api:
-        """A client of the services at these addresses."""
+    def at(cls, ingest_url: str, predictor_url: str, key: str | None = None) -> Api:
+        """A client of the services at these addresses, with the API key of ingest if it has one."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return cls(
-            httpx.AsyncClient(base_url=ingest_url, timeout=TIMEOUT),
+            httpx.AsyncClient(base_url=ingest_url, timeout=TIMEOUT, headers=headers),
             httpx.AsyncClient(base_url=predictor_url, timeout=TIMEOUT),
         )
 

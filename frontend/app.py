@@ -64,7 +64,7 @@ def build(settings: FrontendSettings) -> FastAPI:
     # These would log what is personal: queries with ids of people, and the visitors' addresses.
     for name in ("httpx", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    api = Api.at(str(settings.ingest_url), str(settings.predictor_url))
+    api = Api.at(str(settings.ingest_url), str(settings.predictor_url), settings.api_key)
     feed = ModelFeed(api, settings.frontend_refresh_seconds)
 
     @asynccontextmanager

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from ingest.bulk import bulk_router
 from ingest.items import items_router
 from ingest.ratings import ratings_router
 from ingest.settings import IngestSettings
@@ -46,7 +47,13 @@ def build(settings: IngestSettings, clock: Clock = SYSTEM_CLOCK) -> FastAPI:
         "Ingest",
         settings,
         description=DESCRIPTION,
-        routers=[ratings_router(settings, clock), items_router(settings)],
+        routers=[
+            bulk_router(settings, clock),
+            ratings_router(settings, clock),
+            items_router(settings),
+        ],
+        uploads=dict.fromkeys(("/bulk/ratings", "/bulk/items"), settings.ingest_max_upload),
+        writes=True,
         readiness=readiness,
         lifespan=lifespan,
     )

@@ -55,6 +55,25 @@ def items_router(settings: IngestSettings) -> APIRouter:
         entry = CatalogueItem(item=item, title=described.title, attributes=described.attributes)
         return await put(request, [entry])
 
+    @router.delete(
+        "/items/{item:path}",
+        status_code=HTTPStatus.ACCEPTED,
+        summary="Withdraw an item",
+        response_model=Accepted,
+        responses=problem_responses(503),
+    )
+    async def withdraw_item(
+        request: Request,
+        item: Annotated[Id, Path(description="The item's id.", examples=["318"])],
+    ) -> Response:
+        """Make an item unavailable: it is not recommended from the moment the predictor knows.
+
+        Its title and attributes are gone from the catalogue; ratings of it remain learned. To
+        withdraw an item and keep them, put the entry with the attribute `available` false. To
+        bring it back, put an entry without.
+        """
+        return await put(request, [CatalogueItem(item=item, attributes={"available": False})])
+
     @router.post(
         "/items",
         status_code=HTTPStatus.ACCEPTED,

@@ -18,6 +18,13 @@ class IngestSettings(HttpSettings, ScaleSettings, KafkaSettings):
         10_000, ge=1, le=1_000_000, description="Ratings or items accepted in one request."
     )
 
+    ingest_max_upload: int = Field(
+        2**30,
+        ge=1024,
+        le=2**40,
+        description="Largest bulk upload, bytes; memory does not grow with it.",
+    )
+
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""

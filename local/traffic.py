@@ -16,7 +16,7 @@ import httpx
 import structlog
 import tenacity
 import typer
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from local import backlog, data
 from local.settings import LocalSettings
@@ -39,6 +39,16 @@ class TrafficSettings(LocalSettings):
     """Where the traffic goes."""
 
     ingest_url: str = Field("http://127.0.0.1:8081", description="The ingest service.")
+    http_api_keys: SecretStr | None = Field(
+        None, description="API keys of ingest, if it has any; the first of them is brought."
+    )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request brings."""
+        keys = self.http_api_keys.get_secret_value() if self.http_api_keys else ""
+        key = keys.partition(",")[0].strip()
+        return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 class Progress:
@@ -150,7 +160,9 @@ def main() -> None:
         progress = Progress(settings.state / "streamed")
         left = part.live[progress.read() :]
         log.info("streaming", ratings=len(left), rate=settings.rate)
-        with httpx.Client(base_url=settings.ingest_url, timeout=30) as client:
+        with httpx.Client(
+            base_url=settings.ingest_url, timeout=30, headers=settings.headers
+        ) as client:
             records = (rating.model_dump() for rating in backlog.ratings(part.dataset, left))
             stream(records, client, Pace(settings.rate), progress)
         log.info("all ratings have been streamed")

@@ -16,6 +16,12 @@ from starlette.responses import Response
 
 from predictor.served import Served
 
+PredictionSource = Literal["model", "content", "user-bias", "item-bias", "mean"]
+
+RecommendationSource = Literal[
+    "model", "fold-in", "similar", "content", "trending", "popular", "hybrid", "exploration"
+]
+
 DECIMALS = 4
 """Decimals of a score: below any difference that means something, and short to send."""
 
@@ -49,12 +55,59 @@ class ListedItem(BaseModel):
     source: str = Field(description="What the score comes from.")
 
 
+class Reason(BaseModel):
+    """One of a person's ratings, or an item looked at, that a score comes from."""
+
+    item: str
+    title: str | None
+    rating: float | None = Field(description="The person's rating; null for an item looked at.")
+    part: str = Field(description="Name of the part of the score that it adds to.")
+    contribution: float = Field(description="What it adds to the score.")
+    share: float = Field(description="The contribution in parts of that part.")
+
+
+class Others(BaseModel):
+    """The ratings that are not listed one by one."""
+
+    count: int
+    contribution: float = Field(description="What they add to the score, all together.")
+
+
+class Explanation(BaseModel):
+    """Why an item is in a list."""
+
+    parts: dict[str, float] = Field(description="What the score adds up from.")
+    why: list[Reason] = Field(description="What contributes most, the highest first.")
+    others: Others
+
+
+class RecommendedItem(ListedItem):
+    """A recommended item."""
+
+    source: RecommendationSource
+    explanation: Explanation | None = Field(None, description="Where `explain` is true.")
+
+
+class RatingParts(BaseModel):
+    """What a predicted rating adds up from."""
+
+    mean: float = Field(description="μ, the mean of all ratings.")
+    user_bias: float
+    item_bias: float
+    taste: float = Field(description="U · P.")
+
+
 class PredictedItem(ListedItem):
     """A predicted rating."""
 
-    source: Literal["model", "user-bias", "item-bias", "mean"] = Field(
-        description="`model`; `user-bias`: the item has no rating; `item-bias`: the user has "
-        "none; `mean`: neither has."
+    source: PredictionSource = Field(
+        description="`model`; `content`: the item has no rating, its attributes speak for it; "
+        "`user-bias`: nothing is known of the item; `item-bias`: the user has no rating; `mean`: "
+        "neither."
+    )
+    parts: RatingParts | None = Field(None, description="Where `explain` is true.")
+    unclipped: float | None = Field(
+        None, description="Sum of the parts, before clipping to the scale; where `explain` is true."
     )
 
 
@@ -67,32 +120,94 @@ class PredictedPair(PredictedItem):
 class ItemList(Answer):
     """A list of items, best first."""
 
-    source: str
+    source: str = Field(description="The source of all items; `mixed` where they differ.")
     items: list[ListedItem]
 
 
 class Predictions(Answer):
     """Predicted ratings, in the order asked for."""
 
-    source: Literal["model", "user-bias", "item-bias", "mean", "mixed"] = Field(
-        description="The source of all items; `mixed` where they differ."
-    )
+    source: PredictionSource | Literal["mixed"]
     items: list[PredictedItem]
 
 
 class PairPredictions(Answer):
     """Predicted ratings of pairs, in the order asked for."""
 
-    source: Literal["model", "user-bias", "item-bias", "mean", "mixed"]
+    source: PredictionSource | Literal["mixed"]
     items: list[PredictedPair]
 
 
-class Recommendations(ItemList):
+class Recommendations(Answer):
     """Items to recommend, best first."""
 
-    source: Literal["model", "popular"] = Field(
-        description="`popular`: the model does not know the user (or there is no model yet)."
+    source: RecommendationSource | Literal["mixed", "none"] = Field(
+        description="The source of all items; `mixed` where they differ, `none` without any."
     )
+    items: list[RecommendedItem]
+
+
+class UserRecommendations(BaseModel):
+    """One user's list."""
+
+    user: str
+    source: RecommendationSource | Literal["mixed", "none"]
+    items: list[RecommendedItem]
+
+
+class RecommendationLists(Answer):
+    """Lists of several users, in the order asked for."""
+
+    lists: list[UserRecommendations]
+
+
+class SurprisingItem(ListedItem):
+    """A rated item, and what was expected."""
+
+    rating: float
+    predicted: float = Field(description="r̂ as of now, clipped to the scale.")
+
+
+class SurprisingItems(Answer):
+    """A user's ratings that differ most from what is expected; the score is the difference."""
+
+    source: Literal["surprise"]
+    items: list[SurprisingItem]
+
+
+class Ids(Answer):
+    """Ids in order, a page at a time."""
+
+    ids: list[str]
+    cursor: str | None = Field(
+        description="Ask with `after` of this for the following ones; null: there are none."
+    )
+
+
+class UserDescription(Answer):
+    """What is known of one user."""
+
+    user: str
+    ratings: int = Field(description="Ratings learned from the user.")
+    bias: float = Field(description="b_x: by how much the user rates higher than others.")
+    mean_rating: float | None = Field(description="Of the latest rating of each item.")
+    rated_items: int
+    source: Literal["model", "none"] = Field(description="`none`: the model has not met the user.")
+
+
+class ListedUser(BaseModel):
+    """One user of a list."""
+
+    user: str
+    score: float
+    ratings: int = Field(description="Ratings learned from the user.")
+
+
+class UserList(Answer):
+    """A list of users."""
+
+    source: Literal["factors", "activity"]
+    users: list[ListedUser]
 
 
 class ItemDescription(Answer):
@@ -102,8 +217,9 @@ class ItemDescription(Answer):
     title: str | None
     attributes: dict[str, JsonValue]
     ratings: int = Field(description="Ratings learned for the item.")
+    available: bool = Field(description="False: withdrawn, never recommended.")
     score: float = Field(description="The rating to expect of an average user: μ + b_y, clipped.")
-    source: Literal["item-bias", "mean"]
+    source: Literal["item-bias", "content", "mean"]
 
 
 class Point(BaseModel):
@@ -165,3 +281,9 @@ def list_item(served: Served, item: str, score: float, source: str) -> dict[str,
         "title": served.catalogue.title(item),
         "source": source,
     }
+
+
+def common_source(items: Sequence[Mapping[str, Any]]) -> str:
+    """The source of a whole list: that of its items, ``mixed``, or ``none``."""
+    sources = {item["source"] for item in items}
+    return "none" if not sources else sources.pop() if len(sources) == 1 else "mixed"

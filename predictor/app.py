@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
 from predictor.follower import Follower
+from predictor.neighbours import Neighbours
 from predictor.parts import Predictor
 from predictor.report import Reporter
 from predictor.routes import items, model, predict, recommend, users
@@ -43,11 +44,13 @@ def build(settings: PredictorSettings) -> FastAPI:
         topic=settings.ratings_topic,
         refresh_seconds=settings.refresh_seconds,
         idle_seconds=settings.idle_seconds,
+        half_life=settings.trending_half_life,
     )
     predictor = Predictor(
         settings=settings,
         follower=follower,
         users=UserReader(projection, truth, settings.remembered_users),
+        neighbours=Neighbours(truth, settings.neighbour_users),
         reporter=Reporter(truth),
     )
 
@@ -57,15 +60,17 @@ def build(settings: PredictorSettings) -> FastAPI:
         try:
             yield
         finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            # Again: a client library may swallow a cancellation that comes with an answer.
+            while not following.done():
+                following.cancel()
+                await asyncio.wait([following], timeout=1)
             await projection.close()
             truth.close()
 
     async def readiness() -> list[str]:
         if not follower.loaded:
-            return ["nothing has been loaded from Postgres yet"]
+            loading = follower.progress
+            return [str(loading) if loading.of else "nothing has been loaded from Postgres yet"]
         served = follower.served
         if served.model is None:
             return ["there is no serving model yet"]

@@ -17,7 +17,7 @@ import structlog
 import tenacity
 
 from predictor import metrics
-from predictor.loading import load, load_difference
+from predictor.loading import Progress, load, load_difference
 from predictor.served import Served
 from recommender.clock import SYSTEM_CLOCK, Clock
 from recommender.errors import Unavailable
@@ -56,12 +56,16 @@ class Follower:
         Longest time between two tries while a store is away.
     idle_seconds : float
         Time without a change after which Postgres is asked whether the stream is behind.
+    half_life : int
+        Of trends, in ratings.
     clock : Clock
 
     Attributes
     ----------
     current : bool
         Whether the item side follows a store; if not, answers are stale.
+    progress : Progress
+        How much of the model has been loaded, while it is.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Follower:
         topic: str,
         refresh_seconds: float,
         idle_seconds: float,
+        half_life: int,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._projection = projection
@@ -80,9 +85,11 @@ class Follower:
         self._topic = topic
         self._refresh_seconds = refresh_seconds
         self._idle_seconds = idle_seconds
+        self._half_life = half_life
         self._clock = clock
         self._served: Served | None = None
         self.current = False
+        self.progress = Progress()
         self._changed = asyncio.Condition()
         self._place: tuple[int, str] | None = None  # model, last entry of its stream taken over
         self._read_all = False  # a reset: memory may hold what the truth no longer does
@@ -218,17 +225,22 @@ class Follower:
                 known.record = found.record
                 known.put_items(found.rows.items, found.rows.rows)
                 if found.catalogue is not None:
-                    known.replace_catalogue(found.catalogue)
+                    known.put_catalogue(found.catalogue)
                     self._catalogue_read(begin)
                 self._behind = False
                 await self._advance(known)
+                await self._learn_cold(known)
                 return
         begin = time.monotonic()
         if known is not None and known.record is None and begin < self._catalogue_due:
             record = await self._ask(lambda snapshot: snapshot.serving_model())
             if record is None:
                 return
-        served = await self._ask(lambda snapshot: load(snapshot, self._scale, self._topic))
+        served = await self._ask(
+            lambda snapshot: load(
+                snapshot, self._scale, self._topic, self._half_life, self.progress
+            )
+        )
         self._catalogue_read(begin)
         metrics.LOADS.labels("all").inc()
         if served.model is not None:
@@ -308,6 +320,12 @@ class Follower:
             if (at := new[-1].as_of.at) is not None:
                 metrics.DELAY.observe(max(0.0, self._clock.now() - at))
             await self._announce(served)
+        await self._learn_cold(served)
+
+    async def _learn_cold(self, served: Served) -> None:
+        """Now and then, learn anew what attributes say of items with few ratings."""
+        if served.cold.due(served.as_of.rating_count):
+            served.take_cold(await asyncio.to_thread(served.fit_cold))
 
     async def _read_catalogue(self, served: Served) -> None:
         """Read the catalogue entries that have changed; without Postgres they wait."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +41,10 @@ class ItemTable:
         self.ids: list[str] = []
         self._index: dict[str, int] = {}
         self._rows = Rows.empty(FIRST_CAPACITY, form)
+        self._lengths = np.zeros(FIRST_CAPACITY, np.float32)
+        self._guessed = np.zeros(FIRST_CAPACITY, np.bool_)
+        self._withdrawn = np.zeros(0, np.intp)
+        self._sorted: list[str] = []
         self._popularity: Floats | None = None
         # Kept up by what changes; in double precision, so that nothing adds up over the years.
         self._gram = np.zeros((form.ranking_rank, form.ranking_rank), np.float64)
@@ -53,10 +60,19 @@ class ItemTable:
         """Where an item is, or None where it is not known."""
         return self._index.get(item)
 
+    def rated(self, item: str) -> bool:
+        """Whether an item is known and has ratings."""
+        position = self._index.get(item)
+        return position is not None and bool(self._rows.n[position] > 0)
+
     def positions(self, items: Iterable[str]) -> Positions:
         """Where the items are; unknown ones are left out."""
-        index = self._index
-        return np.array([index[item] for item in items if item in index], dtype=np.intp)
+        found = self.places(items)
+        return found[found >= 0]
+
+    def places(self, items: Iterable[str]) -> Positions:
+        """Where the items are, -1 for unknown ones."""
+        return np.fromiter(map(self._index.get, items, repeat(-1)), np.intp)
 
     @property
     def n(self) -> Counts:
@@ -77,6 +93,45 @@ class ItemTable:
     def ranking(self) -> Floats:
         """Q_y, ``(n_items, ranking_rank)``."""
         return self._rows.ranking[: len(self.ids)]
+
+    @property
+    def lengths(self) -> Floats:
+        """Length of each item's vector in the head that ranks, ``(n_items,)``."""
+        return self._lengths[: len(self.ids)]
+
+    @property
+    def guessed(self) -> npt.NDArray[np.bool_]:
+        """Items without a rating whose rows are predicted from attributes, ``(n_items,)``."""
+        return self._guessed[: len(self.ids)]
+
+    def rows(self, positions: Positions) -> Rows:
+        """A copy of some rows."""
+        rows = self._rows
+        return Rows(
+            n=rows.n[positions],
+            bias=rows.bias[positions],
+            factors=rows.factors[positions],
+            ranking=rows.ranking[positions],
+            step=rows.step[positions],
+        )
+
+    @property
+    def withdrawn(self) -> Positions:
+        """Items that the catalogue says are not available: never to be recommended."""
+        return self._withdrawn
+
+    def withdraw(self, positions: Positions, withdrawn: bool) -> None:
+        """Make items unavailable, or available again."""
+        change = np.union1d if withdrawn else np.setdiff1d
+        self._withdrawn = change(self._withdrawn, positions)
+
+    def page(self, after: str, n: int) -> list[str]:
+        """The `n` ids that follow an id in order; sorted again, which is quick, as items come."""
+        if len(self._sorted) != len(self.ids):
+            self._sorted += self.ids[len(self._sorted) :]
+            self._sorted.sort()
+        start = bisect_right(self._sorted, after)
+        return self._sorted[start : start + n]
 
     @property
     def popularity(self) -> Floats:
@@ -114,16 +169,30 @@ class ItemTable:
             while capacity < len(self.ids):
                 capacity *= 2
             self._rows = self._rows.grown(capacity)
+            self._lengths = _grown(self._lengths, capacity)
+            self._guessed = _grown(self._guessed, capacity)
         self._popularity = None
 
     def put(self, items: Sequence[str], rows: Rows) -> None:
         """Set the rows of items, in their order; the last one holds where an item comes twice."""
         self.add(items)
-        where = self.positions(items)
+        self.put_at(self.positions(items), rows)
+
+    def put_at(self, where: Positions, rows: Rows) -> None:
+        """Set the rows at some positions."""
         places = np.unique(where)
         self._count(places, -1)
         self._rows.put(where, rows)
         self._count(places, 1)
+        vectors = self._rows.ranking if self._rows.format.ranking_rank else self._rows.factors
+        self._lengths[places] = np.linalg.norm(vectors[places], axis=1)
+        self._guessed[places] = False
+        self._popularity = None
+
+    def guess(self, where: Positions, rows: Rows) -> None:
+        """Set rows predicted from attributes, of items that have no rating."""
+        self.put_at(where, rows)
+        self._guessed[where] = True
 
     def _count(self, places: Positions, sign: int) -> None:
         """Put rows into the sums over rated items, or take them out."""
@@ -131,3 +200,9 @@ class ItemTable:
         vectors = self._rows.ranking[rated].astype(np.float64)
         self._gram += sign * (vectors.T @ vectors)
         self._n_rated += sign * len(rated)
+
+
+def _grown(values: npt.NDArray[Any], capacity: int) -> npt.NDArray[Any]:
+    grown = np.zeros(capacity, values.dtype)
+    grown[: len(values)] = values
+    return grown

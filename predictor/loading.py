@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from predictor.catalogue import Catalogue
 from predictor.served import Served
 from recommender.settings import ScaleSettings
-from storage.reading import ItemRows, ModelRecord, Snapshot
+from storage.reading import CatalogueEntry, ItemRows, ModelRecord, Snapshot
 
 
 @dataclass(frozen=True)
@@ -20,22 +19,43 @@ class Difference:
         The model as of now.
     rows : ItemRows
         Item rows changed.
-    catalogue : Catalogue or None
-        The whole catalogue, where it was asked for.
+    catalogue : list of CatalogueEntry or None
+        Entries that are not as they were, where they were asked for.
     """
 
     record: ModelRecord
     rows: ItemRows
-    catalogue: Catalogue | None
+    catalogue: list[CatalogueEntry] | None
 
 
-def load(snapshot: Snapshot, scale: ScaleSettings, topic: str) -> Served:
+@dataclass
+class Progress:
+    """How much of a model has been loaded."""
+
+    items: int = 0
+    of: int = 0
+
+    def read(self, items: int) -> None:
+        """Say how many items have been read."""
+        self.items = items
+
+    def __str__(self) -> str:
+        return f"{self.items:,} of {self.of:,} items have been loaded"
+
+
+def load(
+    snapshot: Snapshot, scale: ScaleSettings, topic: str, half_life: int, progress: Progress
+) -> Served:
     """Read the serving model and the catalogue; only the catalogue where there is no model."""
-    served = Served(snapshot.serving_model(), scale, topic)
+    served = Served(snapshot.serving_model(), scale, topic, half_life)
     if served.record is not None:
-        found = snapshot.item_rows(served.record.model, served.form)
-        served.put_items(found.items, found.rows)
-    served.replace_catalogue(Catalogue(snapshot.catalogue()))
+        progress.of = snapshot.count_items(served.record.model)
+        found = snapshot.item_rows(served.record.model, served.form, progress=progress.read)
+        served.load_items(found.items, found.rows)
+    served.put_catalogue(snapshot.catalogue())
+    if served.record is not None:
+        served.take_cold(served.fit_cold(), all_rows=True)
+        served.seed_trending(snapshot.latest_items(served.trending.history))
     return served
 
 
@@ -58,5 +78,7 @@ def load_difference(snapshot: Snapshot, known: Served, with_catalogue: bool) -> 
     ):
         return None
     rows = snapshot.item_rows(record.model, known.form, after_batch=known.as_of.batch)
-    catalogue = Catalogue(snapshot.catalogue()) if with_catalogue else None
+    catalogue: list[CatalogueEntry] | None = None
+    if with_catalogue:
+        catalogue = [e for e in snapshot.catalogue() if known.catalogue.entry(e.item) != e]
     return Difference(record, rows, catalogue)

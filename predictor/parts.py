@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from predictor.follower import Follower
+from predictor.neighbours import Neighbours
 from predictor.report import Reporter
 from predictor.settings import PredictorSettings
 from predictor.users import UserReader
@@ -21,6 +22,8 @@ class Predictor:
         The item side.
     users : UserReader
         Users.
+    neighbours : Neighbours
+        Users beside a user.
     reporter : Reporter
         What the model says about itself.
     """
@@ -28,6 +31,7 @@ class Predictor:
     settings: PredictorSettings
     follower: Follower
     users: UserReader
+    neighbours: Neighbours
     reporter: Reporter
 
     @property

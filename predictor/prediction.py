@@ -11,7 +11,7 @@ from predictor.served import Served
 from predictor.users import User
 from recommender.rows import Floats
 
-Source = Literal["model", "user-bias", "item-bias", "mean"]
+Source = Literal["model", "content", "user-bias", "item-bias", "mean"]
 
 
 class Prediction(NamedTuple):
@@ -23,8 +23,9 @@ class Prediction(NamedTuple):
     score : float
         r̂ clipped to the scale.
     source : str
-        What it comes from: ``model``; ``user-bias`` (μ + b_x: the item has no rating yet),
-        ``item-bias`` (μ + b_y: the user has none), ``mean`` (μ alone).
+        What it comes from: ``model``; ``content`` (the item has no rating: what its attributes
+        say); ``user-bias`` (μ + b_x: nothing is known of the item), ``item-bias`` (μ + b_y: the
+        user has no rating), ``mean`` (μ alone).
     """
 
     item: str
@@ -32,27 +33,63 @@ class Prediction(NamedTuple):
     source: Source
 
 
+class Parts(NamedTuple):
+    """What a predicted rating adds up from, before it is clipped."""
+
+    mean: float
+    user_bias: float
+    item_bias: float
+    taste: float
+
+    @property
+    def unclipped(self) -> float:
+        """Their sum, from left to right."""
+        return self.mean + self.user_bias + self.item_bias + self.taste
+
+
 def predict(served: Served, user: User, items: Sequence[str]) -> list[Prediction]:
     """Predicted ratings of one user for some items, in their order."""
+    places = [served.items.position(item) for item in items]
+    used = [_used(served, place) for place in places]
+    where = np.array([place for place in used if place is not None], dtype=np.intp)
     table = served.items
-    n = table.n
-    places = [table.position(item) for item in items]
-    known = [place is not None and n[place] > 0 for place in places]
-    where = np.array(
-        [place for place, rated in zip(places, known, strict=True) if rated], dtype=np.intp
-    )
     base = np.float32(served.mean + user.bias)
     raw = base + table.bias[where] + table.factors[where] @ user.factors
     scores = iter(np.clip(raw, served.rating_min, served.rating_max).tolist())
     without = float(np.clip(base, served.rating_min, served.rating_max))
-    with_item: Source = "model" if user.known else "item-bias"
-    without_item: Source = "user-bias" if user.known else "mean"
     return [
-        Prediction(item, next(scores), with_item)
-        if rated
-        else Prediction(item, without, without_item)
-        for item, rated in zip(items, known, strict=True)
+        Prediction(item, without if place is None else next(scores), _source(served, user, place))
+        for item, place in zip(items, used, strict=True)
     ]
+
+
+def parts(served: Served, user: User, items: Sequence[str]) -> list[Parts]:
+    """What the predicted ratings of one user add up from; μ, both biases and U · P."""
+    table = served.items
+    found = []
+    for item in items:
+        place = _used(served, table.position(item))
+        bias, taste = 0.0, 0.0
+        if place is not None:
+            bias = float(table.bias[place])
+            taste = float(table.factors[place].astype(np.float64) @ user.factors)
+        found.append(Parts(float(served.mean), float(user.bias), bias, taste))
+    return found
+
+
+def _used(served: Served, place: int | None) -> int | None:
+    """The item's position, if its row says something: it has ratings, or telling attributes."""
+    table = served.items
+    known = place is not None and (table.n[place] > 0 or table.guessed[place])
+    return place if known else None
+
+
+def _source(served: Served, user: User, place: int | None) -> Source:
+    if place is None:
+        return "user-bias" if user.known else "mean"
+    if served.items.guessed[place]:
+        return "content"
+    return "model" if user.known else "item-bias"
 
 
 def predicted_everywhere(served: Served, user: User) -> Floats:

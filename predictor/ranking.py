@@ -1,103 +1,321 @@
-"""Which items are recommended: a score for every item, and the best of them."""
+"""A score for every item: how the model ranks, what is like something, what others rate.
+
+Each way of scoring is a `Scores`: a number for every item, and what it is made of. Which items
+come into the list, and in which order, is decided in `predictor.listing`.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from predictor.items import Positions
 from predictor.prediction import predicted_everywhere
 from predictor.served import Served
 from predictor.users import User
-from recommender.fold_in import fold_in
-from recommender.ranking import blend_with_head
+from recommender.diversity import normalized
+from recommender.fold_in import contributions, fold_in
+from recommender.ranking import blend_with_head, newcomer_weight, rating_weight
 from recommender.ranking_head import weights
 from recommender.rows import Floats
 
-Source = Literal["model", "popular"]
+Source = Literal[
+    "model",
+    "fold-in",
+    "similar",
+    "content",
+    "trending",
+    "popular",
+    "hybrid",
+    "exploration",
+    "latest",
+]
+
+Doubles = npt.NDArray[np.float64]
+Parts = Mapping[str, Doubles]
+
+CONTEXT_WEIGHT = 2.0
+"""Of the likeness to the item that somebody looks at, beside the ranking head's 1: it leads."""
+
+GROUP = Literal["average", "least_misery"]
 
 
-class Ranked(NamedTuple):
-    """Items in the order of their scores.
+@dataclass(frozen=True)
+class Reasons:
+    """What each of a person's ratings, or each item of the context, adds to some items' scores.
 
     Attributes
     ----------
-    positions : (n,) intp
-        Where the items are in the item table, best first.
-    scores : (n,) float32
-    source : str
-        ``model``, or ``popular`` where the model does not know the user.
+    part : str
+        Name of the part of the score that these add up to.
+    items : list of str
+        The items rated, or looked at.
+    ratings : list of (float or None)
+        The person's rating of each; None for the context.
+    added : (m, len(items)) float64
     """
 
-    positions: Positions
-    scores: Floats
+    part: str
+    items: list[str]
+    ratings: list[float | None]
+    added: Doubles
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A score for every item.
+
+    Attributes
+    ----------
+    source : str
+        What they come from.
+    total : (n_items,) float32
+        May be changed by whoever asked for them.
+    shown : (n_items,) float32, optional
+        What is shown as the score instead, where the total also holds what decides among equals.
+    floor : float
+        Items with scores up to this are none of this source's: it has nothing to say of them.
+    parts : callable
+        What the scores of the items at some positions add up from.
+    reasons : callable
+        Whose ratings or items the scores at some positions come from.
+    """
+
     source: Source
+    total: Floats
+    shown: Floats | None = None
+    floor: float = -np.inf
+    parts: Callable[[Positions], Parts] = lambda _: {}
+    reasons: Callable[[Positions], list[Reasons]] = field(default=lambda _: [])
 
 
-def recommend(served: Served, user: User, n: int, include_rated: bool = False) -> Ranked:
-    """The items to recommend to a user.
+def by_model(served: Served, user: User, context: Positions) -> Scores:
+    """The model's score for one person whom it knows, or who has ratings to be folded in.
+
+    With a ranking head V_x · Q_y, predicted rating and, for newcomers, popularity, V_x folded in
+    from the person's own ratings; without one, predicted rating and popularity
+    (`recommender.ranking`). With a context, its likeness as well.
+    """
+    items = served.items
+    folding = Folding(served, user) if served.form.ranking_rank else None
+    predicted = predicted_everywhere(served, user)
+    highest = 0.0
+    if folding is not None:
+        head = items.ranking @ folding.vector
+        highest = float(head.max(initial=0))
+        scale = served.rating_min, served.rating_max
+        total = blend_with_head(head, predicted, items.popularity, user.n, *scale)
+    else:
+        total = predicted
+        total += items.popularity
+    near = by_context(served, context) if len(context) else None
+    if near is not None:
+        total += CONTEXT_WEIGHT * near.total
+
+    def parts(positions: Positions) -> Parts:
+        factors = items.factors[positions].astype(np.float64) @ user.factors.astype(np.float64)
+        predicted = served.mean + user.bias + items.bias[positions].astype(np.float64) + factors
+        popularity = items.popularity[positions].astype(np.float64)
+        if folding is None:
+            found = {"prediction": predicted, "popularity": popularity}
+        else:
+            found = {
+                "taste": folding.scores(positions) / highest if highest > 0 else 0 * factors,
+                "prediction": rating_weight(served.rating_min, served.rating_max) * predicted,
+                "popularity": float(newcomer_weight(user.n)) * popularity,
+            }
+        if near is not None:
+            found["context"] = CONTEXT_WEIGHT * near.parts(positions)["context"]
+        return found
+
+    def reasons(positions: Positions) -> list[Reasons]:
+        found = []
+        if folding is not None and highest > 0 and folding.items:
+            given = user.rated or {}
+            ratings: list[float | None] = [given[item] for item in folding.items]
+            added = folding.contributions(positions) / highest
+            found.append(Reasons("taste", folding.items, ratings, added))
+        if near is not None:
+            for reason in near.reasons(positions):
+                added = CONTEXT_WEIGHT * reason.added
+                found.append(Reasons(reason.part, reason.items, reason.ratings, added))
+        return found
+
+    source: Source = "model" if user.has_row else "fold-in"
+    return Scores(source, total, parts=parts, reasons=reasons)
+
+
+class Folding:
+    """A person's ranking vector, and the ratings that it is solved from.
+
+    Better than the streamed vector, and takes in what other people's ratings have since taught of
+    the items; the streamed one serves where no store gives the ratings.
+    """
+
+    def __init__(self, served: Served, user: User) -> None:
+        self._items = served.items
+        given = user.rated or {}
+        places = self._items.places(given)
+        known = places >= 0
+        self.items = [item for item, there in zip(given, known, strict=True) if there]
+        self.ratings = np.fromiter(given.values(), np.float32, len(given))[known]
+        if len(self.items):
+            self._rated = self._items.ranking[places[known]]
+            self._weights = weights(self.ratings, served.rating_min, served.rating_max)
+            self.vector = fold_in(self._rated, self._weights, self._items.gram, self._items.n_rated)
+        else:
+            self.vector = user.ranking
+
+    def scores(self, positions: Positions) -> Doubles:
+        """V · Q in double precision; the sum of the contributions where there are any."""
+        if self.items:
+            summed: Doubles = self.contributions(positions).sum(axis=1)
+            return summed
+        found: Doubles = self._items.ranking[positions].astype(np.float64) @ self.vector
+        return found
+
+    def contributions(self, positions: Positions) -> Doubles:
+        """What each rating adds, ``(m, n_rated)``."""
+        items = self._items
+        added: Doubles = contributions(
+            items.ranking[positions], self._rated, self._weights, items.gram, items.n_rated
+        )
+        return added
+
+
+def by_group(members: Sequence[Scores], how: GROUP) -> Scores:
+    """One list for several people: what they like on average, or what the least pleased likes most.
+
+    Masthoff (2011), "Group recommender systems": average, and least misery.
+    """
+    every = np.stack([member.total for member in members])
+    sources = {member.source for member in members}
+    source: Source = "model" if "model" in sources else members[0].source
+
+    def average(positions: Positions) -> Parts:
+        parts = [member.parts(positions) for member in members]
+        names = list(dict.fromkeys(name for part in parts for name in part))
+        nothing = np.zeros(len(positions))
+        return {
+            name: np.sum([part.get(name, nothing) for part in parts], axis=0) / len(members)
+            for name in names
+        }
+
+    def misery(positions: Positions) -> Parts:
+        parts = [member.parts(positions) for member in members]
+        names = list(dict.fromkeys(name for part in parts for name in part))
+        least = every[:, positions].argmin(axis=0)
+        nothing = np.zeros(len(positions))
+        return {
+            name: np.choose(least, [part.get(name, nothing) for part in parts]) for name in names
+        }
+
+    if how == "average":
+        return Scores(source, every.mean(axis=0), parts=average)
+    return Scores(source, every.min(axis=0), parts=misery)
+
+
+def by_context(served: Served, context: Positions) -> Scores:
+    """Likeness to items that somebody looks at: the mean cosine of ranking factors.
+
+    Without a ranking head, of the rating head's factors.
+    """
+    items = served.items
+    vectors = items.ranking if served.form.ranking_rank else items.factors
+    chosen = normalized(vectors[context])
+    # (x / |x|) · mean c: one product over all items, and their lengths once
+    total = (vectors @ chosen.mean(axis=0)) / np.maximum(items.lengths, np.float32(1e-12))
+
+    def cosines(positions: Positions) -> Doubles:
+        found: Doubles = normalized(vectors[positions]).astype(np.float64) @ chosen.T
+        return found
+
+    def parts(positions: Positions) -> Parts:
+        return {"context": cosines(positions).mean(axis=1)}
+
+    def reasons(positions: Positions) -> list[Reasons]:
+        names = [items.ids[place] for place in context]
+        added = cosines(positions) / len(context)
+        return [Reasons("context", names, [None] * len(names), added)]
+
+    return Scores("similar", total, floor=0.0, parts=parts, reasons=reasons)
+
+
+def by_content(
+    served: Served, liked: Positions, wanted: Floats, rated: Sequence[float | None]
+) -> Scores:
+    """Likeness by genres and year to what somebody likes or looks at.
+
+    The cosine of an item's attributes with the weighted sum of those of the liked items.
 
     Parameters
     ----------
     served : Served
-    user : User
-        With ``rated``, unless rated items are included.
-    n : int
-        Items wanted; fewer where there are not as many.
-    include_rated : bool
-        Whether items that the user has rated may be among them.
+    liked : (n,) intp
+    wanted : (n,) float32
+        Weight of each; negative for what is disliked.
+    rated : sequence of (float or None)
+        Rating of each, for the reasons.
     """
-    scores, source = score(served, user)
-    excluded: Positions | None = None
-    if not include_rated:
-        if user.rated is None:
-            raise ValueError("the user's ratings are needed to leave out rated items")
-        excluded = served.items.positions(user.rated)
-    positions = best(scores, n, excluded)
-    return Ranked(positions, scores[positions], source)
+    vectors = served.content.vectors(len(served.items))
+    direction = wanted @ vectors[liked]
+    length = max(float(np.linalg.norm(direction)), 1e-12)
+    total = vectors @ (direction / np.float32(length))
+
+    def added(positions: Positions) -> Doubles:
+        chosen = (vectors[liked] * wanted[:, None]).astype(np.float64)
+        found: Doubles = vectors[positions].astype(np.float64) @ chosen.T / length
+        return found
+
+    def parts(positions: Positions) -> Parts:
+        return {"content": added(positions).sum(axis=1)}
+
+    def reasons(positions: Positions) -> list[Reasons]:
+        names = [served.items.ids[place] for place in liked]
+        return [Reasons("content", names, list(rated), added(positions))]
+
+    return Scores("content", total, floor=1e-6, parts=parts, reasons=reasons)
 
 
-def score(served: Served, user: User) -> tuple[Floats, Source]:
-    """Score of every item for a user, ``(n_items,)``, and where it comes from.
+def by_trend(served: Served) -> Scores:
+    """What is rated most of late (`predictor.trending`)."""
+    recent = served.recent
 
-    With a ranking head V_x · Q_y, predicted rating and, for newcomers, popularity, V_x folded in
-    from the user's own ratings; without one, predicted rating and popularity
-    (`recommender.ranking`). For a user whom the model does not know, the number of an item's
-    ratings and, among equals, its bias.
-    """
+    def parts(positions: Positions) -> Parts:
+        return {"trending": recent[positions].astype(np.float64)}
+
+    return Scores("trending", recent.copy(), floor=1e-3, parts=parts)
+
+
+def by_popularity(served: Served) -> Scores:
+    """The number of ratings and, among equals, the item's bias."""
     items = served.items
-    if not user.known:
-        # A bias is far smaller than 100 ratings' units; squeezed below 1/2 it only orders equals.
-        popular = items.n.astype(np.float32)
-        popular += np.arctan(items.bias) / np.float32(np.pi)
-        return popular, "popular"
-    predicted = predicted_everywhere(served, user)
-    if served.form.ranking_rank:
-        head = items.ranking @ ranking_vector(served, user)
-        scale = served.rating_min, served.rating_max
-        predicted = blend_with_head(head, predicted, items.popularity, user.n, *scale)
-    else:
-        predicted += items.popularity
-    return predicted, "model"
+    popular = items.n.astype(np.float32)
+    # A bias is far smaller than 100 ratings' units; squeezed below 1/2 it only orders equals.
+    popular += np.arctan(items.bias) / np.float32(np.pi)
+
+    def parts(positions: Positions) -> Parts:
+        return {"ratings": items.n[positions].astype(np.float64)}
+
+    return Scores("popular", popular, items.n.astype(np.float32), parts=parts)
 
 
-def ranking_vector(served: Served, user: User) -> Floats:
-    """V_x, ``(ranking_rank,)``: solved from the user's ratings where they are at hand.
+def by_attribute(served: Served, name: str) -> Scores:
+    """The highest number of an attribute, or the latest date; others have nothing to do with it.
 
-    Better than the streamed vector, and takes in what other people's ratings have since taught of
-    the items; the streamed one serves where neither store gives the ratings.
+    A date's score is its place from behind, since a score is a number.
     """
-    rated = {item: rating for item, rating in (user.rated or {}).items() if item in served.items}
-    if not rated:
-        return user.ranking
-    values = np.fromiter(rated.values(), np.float32, len(rated))
-    return fold_in(
-        served.items.ranking[served.items.positions(rated)],
-        weights(values, served.rating_min, served.rating_max),
-        served.items.gram,
-        served.items.n_rated,
-    )
+    found = served.attributes.ordered(name)
+    dates = [] if found else served.attributes.ordered(name, "text")
+    total = np.full(len(served.items), -np.inf, np.float32)
+    for place, (value, position) in enumerate(found or dates):
+        number = value if isinstance(value, float) else float(len(dates) - place)
+        total[position] = max(total[position], number)
+    return Scores("latest", total)
 
 
 def best(scores: Floats, n: int, excluded: Positions | None = None) -> Positions:
@@ -106,16 +324,14 @@ def best(scores: Floats, n: int, excluded: Positions | None = None) -> Positions
     Parameters
     ----------
     scores : (n_items,) float32
-        Changed: the excluded ones become −∞.
+        Changed: the excluded ones become −∞. What is −∞ already is never chosen.
     n : int
     excluded : (m,) intp, optional
         Positions that must not be among them.
     """
-    left = len(scores)
     if excluded is not None and len(excluded):
         scores[excluded] = -np.inf
-        left -= len(np.unique(excluded))
-    n = min(n, left)
+    n = min(n, len(scores))
     if n <= 0:
         return np.empty(0, dtype=np.intp)
     if n < len(scores):
@@ -127,4 +343,4 @@ def best(scores: Floats, n: int, excluded: Positions | None = None) -> Positions
         candidates = np.arange(len(scores))
     order = np.argsort(-scores[candidates], kind="stable")[:n]
     chosen: Positions = candidates[order]
-    return chosen
+    return chosen[scores[chosen] > -np.inf]

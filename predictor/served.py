@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 import orjson
 
+from predictor.attributes import AttributeIndex
 from predictor.catalogue import Catalogue
-from predictor.items import ItemTable
+from predictor.cold import ColdStart
+from predictor.content import ContentVectors
+from predictor.items import ItemTable, Positions
+from predictor.trending import Trending
+from recommender.content import COLD_RATINGS
 from recommender.rating_head import Mean
-from recommender.rows import RowFormat, Rows
+from recommender.rows import Floats, RowFormat, Rows
 from recommender.settings import ScaleSettings
 from storage.as_of import AsOf
 from storage.reading import CatalogueEntry, ModelRecord
 
 NO_MODEL = RowFormat(rank=0, ranking_rank=0)
+
+TRENDING_HALF_LIFE = 10_000
+"""Ratings, see the setting of this name."""
 
 
 class Served:
@@ -29,9 +38,28 @@ class Served:
         The scale where there is no model.
     topic : str
         Topic of the ratings; the offsets in answers are its partitions'.
+    half_life : int
+        Of trends, in ratings.
+
+    Attributes
+    ----------
+    items : ItemTable
+    catalogue : Catalogue
+    attributes : AttributeIndex
+    content : ContentVectors
+    trending : Trending
+    cold : ColdStart
+        The same items by row, title, attribute, likeness, what is rated of late, and what
+        attributes say of those with few ratings.
     """
 
-    def __init__(self, record: ModelRecord | None, scale: ScaleSettings, topic: str) -> None:
+    def __init__(
+        self,
+        record: ModelRecord | None,
+        scale: ScaleSettings,
+        topic: str,
+        half_life: int = TRENDING_HALF_LIFE,
+    ) -> None:
         self.record = record
         self.form = record.row_format if record else NO_MODEL
         stored = record.settings if record else {}
@@ -39,6 +67,10 @@ class Served:
         self.rating_max = float(stored.get("rating_max", scale.rating_max))
         self.items = ItemTable(self.form)
         self.catalogue = Catalogue()
+        self.attributes = AttributeIndex()
+        self.content = ContentVectors()
+        self.trending = Trending(half_life)
+        self.cold = ColdStart()
         self._topic = topic
         self.advance(record.as_of if record else AsOf())
 
@@ -71,16 +103,87 @@ class Served:
             "at": None if at is None else datetime.fromtimestamp(at, UTC).isoformat(),
         }
 
-    def put_items(self, items: Sequence[str], rows: Rows) -> None:
-        """Set rows of the item side."""
+    def load_items(self, items: Sequence[str], rows: Rows) -> None:
+        """Set rows of the item side, without taking their ratings for recent ones."""
         self.items.put(items, rows)
 
-    def put_catalogue(self, entries: Sequence[CatalogueEntry]) -> None:
-        """Take up catalogue entries; their items can be recommended from now on."""
-        self.catalogue.put(entries)
-        self.items.add(entry.item for entry in entries)
+    def put_items(self, items: Sequence[str], rows: Rows) -> None:
+        """Set rows of the item side that have changed."""
+        self.items.add(items)
+        where = self.items.positions(items)
+        grown = rows.n - self.items.n[where]
+        self.items.put_at(where, self.cold.blended(rows, self._vectors(where)))
+        self.trending.add(where, np.maximum(grown, 0), self.as_of.rating_count)
 
-    def replace_catalogue(self, catalogue: Catalogue) -> None:
-        """Put another catalogue in the place of the present one."""
-        self.catalogue = catalogue
-        self.items.add(catalogue)
+    def fit_cold(self) -> ColdStart:
+        """What attributes say of rows, learned anew; in another thread, too. See `take_cold`."""
+        return ColdStart.fit(self.items, self._vectors, self.as_of.rating_count)
+
+    def take_cold(self, cold: ColdStart, all_rows: bool = False) -> None:
+        """Use it from now on.
+
+        Parameters
+        ----------
+        cold : ColdStart
+        all_rows : bool
+            Whether the rows at hand are as the model has learned them; if not, they have been drawn
+            to what attributes said before, and get the new word when they change next.
+        """
+        self.cold = cold
+        n = self.items.n
+        if all_rows:
+            few = np.flatnonzero((n > 0) & (n < COLD_RATINGS))
+            self.items.put_at(few, cold.blended(self.items.rows(few), self._vectors(few)))
+        self._guess(np.flatnonzero(n == 0))
+
+    def _guess(self, positions: Positions) -> None:
+        """Predict rows of items without a rating, where their attributes are known."""
+        vectors = self._vectors(positions)
+        described = vectors.any(axis=1)
+        if self.cold.fitted and described.any():
+            where = positions[described]
+            self.items.guess(
+                where, self.cold.blended(Rows.empty(len(where), self.form), vectors[described])
+            )
+
+    def _vectors(self, positions: Positions) -> Floats:
+        vectors: Floats = self.content.vectors(len(self.items))[positions]
+        return vectors
+
+    def seed_trending(self, items: Iterable[str]) -> None:
+        """Say what the latest ratings were of, the oldest first."""
+        self.trending.seed(self.items.positions(items).tolist(), self.as_of.rating_count)
+
+    @property
+    def recent(self) -> Floats:
+        """Ratings of late of each item, ``(n_items,)``; see `Trending`."""
+        return self.trending.counts(len(self.items), self.as_of.rating_count)
+
+    def put_catalogue(self, entries: Sequence[CatalogueEntry]) -> None:
+        """Take up catalogue entries; their items can be recommended from now on, or no more."""
+        before = {entry.item: self.catalogue.entry(entry.item) for entry in entries}
+        latest = {entry.item: entry for entry in entries}
+        self.catalogue.put(latest.values())
+        self.items.add(latest)
+        positions = dict(zip(latest, self.items.positions(latest).tolist(), strict=True))
+        for item, entry in latest.items():
+            known = before[item]
+            self.attributes.put(
+                positions[item], known.attributes if known else {}, entry.attributes
+            )
+        self.content.put((positions[item], entry) for item, entry in latest.items())
+        for withdrawn in (True, False):
+            changed = [
+                positions[item]
+                for item, entry in latest.items()
+                if (entry.attributes.get("available") is False) == withdrawn
+            ]
+            self.items.withdraw(np.array(changed, np.intp), withdrawn)
+        if self.cold.fitted:
+            where = np.fromiter(positions.values(), np.intp, len(positions))
+            self._guess(where[self.items.n[where] == 0])
+
+    def withdrawn(self, item: str) -> bool:
+        """Whether the catalogue says that an item is not available."""
+        entry = self.catalogue.entry(item)
+        return entry is not None and entry.attributes.get("available") is False

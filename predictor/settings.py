@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from predictor.served import TRENDING_HALF_LIFE
 from recommender.settings import ScaleSettings
 from service.settings import HttpSettings
 from storage.settings import KafkaSettings, PostgresSettings, RedisSettings
@@ -50,6 +51,18 @@ class PredictorSettings(HttpSettings, PostgresSettings, RedisSettings, ScaleSett
         gt=0,
         le=30,
         description="Seconds without a change until Postgres is asked whether Redis is behind.",
+    )
+    trending_half_life: int = Field(
+        TRENDING_HALF_LIFE,
+        ge=1,
+        le=10_000_000,
+        description="Ratings of all items after which a rating counts half for what is trending.",
+    )
+    neighbour_users: int = Field(
+        20_000,
+        ge=1,
+        le=1_000_000,
+        description="Users, those who rated last, among whom similar ones are looked for.",
     )
     remembered_users: int = Field(
         10_000,

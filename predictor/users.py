@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -45,6 +46,8 @@ class User:
         Item to the latest rating; None where it was not asked for.
     stale : bool
         Whether neither store could be asked.
+    has_row : bool
+        Whether bias and factors are those that the stream has learned; else they are folded in.
     """
 
     user: str
@@ -54,6 +57,7 @@ class User:
     ranking: Floats
     rated: dict[str, float] | None
     stale: bool = False
+    has_row: bool = True
 
     @property
     def known(self) -> bool:
@@ -129,6 +133,17 @@ class UserReader:
             return rated, False
         found = await self.one(served, user)
         return found.rated or {}, found.stale
+
+    async def ids(self, served: Served, after: str, n: int) -> tuple[list[str], bool]:
+        """Ids of users after one, in order, and whether only the remembered ones were at hand."""
+        if served.record is None:
+            return [], False
+        model = served.record.model
+        found = await self._ask_postgres(lambda snapshot: snapshot.user_ids(model, after, n))
+        if found is not None:
+            return [user for user, _ in found], False
+        remembered = (user for of, user in self._remembered if of == model and user > after)
+        return heapq.nsmallest(n, remembered), True
 
     async def _from_redis(
         self, model: int, users: Sequence[str], with_ratings: bool

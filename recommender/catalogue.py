@@ -52,7 +52,7 @@ def _year(value: object) -> object:
 
 
 class Attributes(BaseModel):
-    """What is known of an item: genres, year, and anything else that JSON can say."""
+    """What is known of an item: genres, year, whether it is available, and any other JSON."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     __pydantic_extra__: dict[str, JsonValue]
@@ -62,6 +62,11 @@ class Attributes(BaseModel):
     )
     year: Annotated[int | None, BeforeValidator(_year)] = Field(
         None, ge=-9999, le=9999, description="Year of origin.", examples=[1994]
+    )
+    available: bool = Field(
+        True,
+        strict=True,
+        description="False: withdrawn; not recommended from the moment the predictor knows.",
     )
 
 

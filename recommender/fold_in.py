@@ -1,12 +1,16 @@
-"""Fold-in: a user's ranking vector solved from that user's own ratings, when it is read.
+"""Fold-in: a person's vectors solved from that person's own ratings, when they are read.
 
-Better than the streamed vector, and the same formula serves people who have no row. V_x minimises
+The ranking vector is better than the streamed one, and the same formula serves people who have no
+row. V_x minimises
 
     Σ_rated w_j (1 - V · Q_j)² + w₀ Σ_unrated (V · Q_z)² + λ_x ‖V‖²
 
 which is linear: ``V_x = A⁻¹ Σ w_j Q_j`` with ``A = w₀ G + Σ_rated (w_j - w₀) Q_j Q_jᵀ + λ_x I``,
 G the Gram matrix ``Σ Q Qᵀ`` of all rated items. λ_x is scaled by frequency: λ times the weight of
-all that the sums are over (Rendle et al., 2021, "Revisiting the performance of iALS").
+all that the sums are over (Rendle et al., 2021, "Revisiting the performance of iALS"). Since V_x is
+a sum over ratings, so is every score ``V_x · Q_i``: see `contributions`.
+
+For people without a row the rating head is solved, too: `fold_in_rating`.
 """
 
 from __future__ import annotations
@@ -16,11 +20,19 @@ import numpy.typing as npt
 
 from recommender.rows import Floats
 
+Doubles = npt.NDArray[np.float64]
+
 UNRATED_WEIGHT = 0.5
 """w₀: how firmly an item that was not rated is taken for one of no interest."""
 
 REGULARIZATION = 0.003
 """λ."""
+
+BIAS_REGULARIZATION = 4.0
+"""λ_b, of a folded-in bias: with four ratings it is half their mean deviation."""
+
+TASTE_REGULARIZATION = 4.0
+"""λ_U, of folded-in factors, for each star of the scale; both measured: docs/model.md."""
 
 
 def gram(item_factors: Floats) -> npt.NDArray[np.float32]:
@@ -49,8 +61,73 @@ def fold_in(rated: Floats, weights: Floats, gram_matrix: Floats, n_items: int) -
     """
     if not len(rated):
         return np.zeros(gram_matrix.shape[0], np.float32)
-    scaled = REGULARIZATION * (len(rated) + UNRATED_WEIGHT * n_items)
-    matrix = UNRATED_WEIGHT * gram_matrix + (rated * (weights - UNRATED_WEIGHT)[:, None]).T @ rated
-    matrix.flat[:: len(matrix) + 1] += scaled
+    matrix = _matrix(rated, weights, gram_matrix, n_items)
     solved: Floats = np.linalg.solve(matrix, rated.T @ weights).astype(np.float32)
     return solved
+
+
+def contributions(
+    items: Floats, rated: Floats, weights: Floats, gram_matrix: Floats, n_items: int
+) -> Doubles:
+    """What each rating adds to the scores of some items: ``Q_i · A⁻¹ w_j Q_j``.
+
+    Parameters
+    ----------
+    items : (m, k) float32
+        Q of the items in question.
+    rated, weights, gram_matrix, n_items
+        As for `fold_in`.
+
+    Returns
+    -------
+    (m, n_rated) float64
+        Each row's sum is ``V_x · Q_i``, exactly but for rounding.
+    """
+    if not len(rated):
+        return np.zeros((len(items), 0))
+    matrix = _matrix(rated, weights, gram_matrix, n_items)
+    # A is symmetric, so the solution for the m items serves all ratings.
+    solved = np.linalg.solve(matrix.astype(np.float64), items.T.astype(np.float64))
+    added: Doubles = np.asarray(solved.T @ (rated * weights[:, None]).T, np.float64)
+    return added
+
+
+def _matrix(rated: Floats, weights: Floats, gram_matrix: Floats, n_items: int) -> Floats:
+    """A."""
+    scaled = REGULARIZATION * (len(rated) + UNRATED_WEIGHT * n_items)
+    beside = (weights - np.float32(UNRATED_WEIGHT))[:, None]
+    matrix = np.asarray(UNRATED_WEIGHT * gram_matrix + (rated * beside).T @ rated, np.float32)
+    matrix.flat[:: len(matrix) + 1] += scaled
+    return matrix
+
+
+def fold_in_rating(rated: Floats, residuals: Floats, unit: float) -> tuple[float, Floats]:
+    """b_x and U_x of somebody without a row: ridge regression on the person's own ratings.
+
+    Minimises ``Σ (d_j - b - U · P_j)² + λ_b b² + λ_U ‖U‖²`` over both.
+
+    Parameters
+    ----------
+    rated : (n_rated, rank) float32
+        P of the rated items.
+    residuals : (n_rated,) float32
+        d_j: rating less μ and the item's bias.
+    unit : float
+        Rating units to one star of MovieLens (`recommender.rating_head.scale_unit`): factors are
+        in √(rating units), and so is what holds them small.
+
+    Returns
+    -------
+    (float, (rank,) float32)
+        Zeros where nothing has been rated.
+    """
+    if not len(rated):
+        return 0.0, np.zeros(rated.shape[1], np.float32)
+    wide = np.column_stack([np.ones(len(rated)), rated]).astype(np.float64)
+    matrix = wide.T @ wide
+    matrix.flat[:: len(matrix) + 1] += [
+        BIAS_REGULARIZATION,
+        *np.full(rated.shape[1], TASTE_REGULARIZATION * unit),
+    ]
+    solved = np.linalg.solve(matrix, wide.T @ residuals)
+    return float(solved[0]), solved[1:].astype(np.float32)

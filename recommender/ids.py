@@ -17,6 +17,9 @@ from recommender.validation import refuse
 MAX_ID = 256
 """Characters of an id: room for any key in use, and small against a row of factors."""
 
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
+"""The pattern of such text, for JSON Schema."""
+
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, and lone surrogates, which UTF-8 cannot say."""
 
@@ -62,7 +65,12 @@ Id = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "minLength": 1, "maxLength": MAX_ID},
+                {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": MAX_ID,
+                    "pattern": PRINTABLE,
+                },
                 {"type": "integer"},
             ]
         }

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import to_json
 
 from recommender.errors import InvalidRating
-from recommender.ids import UNPRINTABLE, Id
+from recommender.ids import PRINTABLE, UNPRINTABLE, Id
 from recommender.records import parse, validate
 from recommender.settings import ScaleSettings
 from recommender.validation import refuse
@@ -128,6 +128,17 @@ class Rating(BaseModel):
         description="Your own id of this event; sent again with the same one it counts once.",
         max_length=MAX_EVENT_ID,
         examples=["8c2f1e4a"],
+        json_schema_extra={
+            "anyOf": [
+                {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": MAX_EVENT_ID,
+                    "pattern": PRINTABLE,
+                },
+                {"type": "null"},
+            ]
+        },
     )
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi_offline import FastAPIOffline
 
-from service import metrics
+from service import metrics, traces
 from service.health import Readiness, always_ready, health_router
+from service.keys import Keys
 from service.problems import Problem, add_problem_handlers, problem_responses
 from service.requests import RequestMiddleware
 from service.settings import HttpSettings
+from service.transfer import TransferMiddleware
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -28,6 +31,8 @@ def create_app(
     routers: Sequence[APIRouter] = (),
     readiness: Readiness = always_ready,
     lifespan: Lifespan | None = None,
+    uploads: Mapping[str, int] | None = None,
+    writes: bool = False,
 ) -> FastAPI:
     """Build a service.
 
@@ -45,6 +50,11 @@ def create_app(
         Gives the reasons why the service cannot work now.
     lifespan : Lifespan, optional
         Opens what the service needs before the first request and closes it after the last.
+    uploads : mapping of str to int, optional
+        Largest body, bytes, of those addresses that read it part by part.
+    writes : bool
+        Whether requests other than `GET` change something: then they need an API key, if any are
+        set.
 
     Returns
     -------
@@ -66,11 +76,31 @@ def create_app(
         app.include_router(router)
     app.include_router(health_router(readiness))
     app.include_router(metrics.router)
-    app.add_middleware(RequestMiddleware, max_body=settings.http_max_body)
-    _describe_problem(app)
+    app.add_middleware(TransferMiddleware)
+    keys = settings.http_api_keys.get_secret_value() if writes and settings.http_api_keys else ""
+    app.add_middleware(
+        RequestMiddleware,
+        max_body=settings.http_max_body,
+        uploads=uploads or {},
+        keys=Keys.listed(keys),
+    )
+    if origins := [one.strip() for one in settings.http_cors_origins.split(",") if one.strip()]:
+        # Around all others: a page must be able to read errors, too.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "ETag", "Retry-After"],
+        )
+    if traces.wanted():
+        traces.trace(app, title)
+    _describe_problem(app, writes)
     return app
 
 
+_NO_KEY = {str(status): described for status, described in problem_responses(401).items()}
+_NO_ADDRESS = {str(status): described for status, described in problem_responses(404).items()}
 _TOO_LARGE = {str(status): described for status, described in problem_responses(413).items()}
 
 
@@ -81,7 +111,7 @@ def _version() -> str:
         return "0+checkout"
 
 
-def _describe_problem(app: FastAPI) -> None:
+def _describe_problem(app: FastAPI, writes: bool) -> None:
     """Tell OpenAPI what routes need not: the errors' schema, and that bodies are limited."""
     generate = app.openapi
 
@@ -92,10 +122,19 @@ def _describe_problem(app: FastAPI) -> None:
             described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(described.pop("$defs", {}))
             schemas["Problem"] = described
-            for path in schema["paths"].values():
-                for operation in path.values():
+            for path, methods in schema["paths"].items():
+                for method, operation in methods.items():
+                    if "{" in path:  # with a line break in it, it is no address at all
+                        operation["responses"].update(_NO_ADDRESS)
                     if "requestBody" in operation:
                         operation["responses"].update(_TOO_LARGE)
+                    if writes and method != "get":
+                        operation["responses"].update(_NO_KEY)
+                        operation["security"] = [{}, {"key": []}]
+            if writes:
+                schema["components"]["securitySchemes"] = {
+                    "key": {"type": "http", "scheme": "bearer"}
+                }
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

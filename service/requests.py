@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import sys
+from collections.abc import Mapping
 from http import HTTPStatus
 from time import perf_counter
 
@@ -18,12 +19,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
+from service.keys import Keys
 from service.logs import REQUEST_ID
 from service.problems import internal_error, problem
 
 log = structlog.get_logger(__name__)
 
 _USABLE_ID = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
+NO_KEY = "This needs one of the service's API keys: Authorization: Bearer KEY, or X-API-Key: KEY."
 _CLIENT_LEFT = 499  # nginx's number for it; never sent, only counted
 
 
@@ -36,11 +39,23 @@ class RequestMiddleware:
         The application around which this goes.
     max_body : int
         Largest request body, bytes; more is answered with 413.
+    uploads : mapping of str to int
+        The same for addresses that read their body part by part.
+    keys : Keys, optional
+        One of which every request that writes must bring.
     """
 
-    def __init__(self, app: ASGIApp, max_body: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_body: int,
+        uploads: Mapping[str, int] | None = None,
+        keys: Keys | None = None,
+    ) -> None:
         self._app = app
+        self._keys = keys or Keys([])
         self._max_body = max_body
+        self._uploads = uploads or {}
         # Unique among processes by the first part, within one by the count; cheaper than a UUID.
         self._id_start = os.urandom(6).hex()
         self._count = itertools.count(1)
@@ -55,6 +70,7 @@ class RequestMiddleware:
         request_id = given_id or f"{self._id_start}-{next(self._count):x}".encode()
         REQUEST_ID.set(request_id.decode())  # the server runs each request in a context of its own
         status = 0
+        most = self._uploads.get(scope["path"], self._max_body) if self._uploads else self._max_body
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -64,11 +80,17 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if length > self._max_body:
-                too_large = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._too_large())
+            if self._keys and not self._keys.allow(scope):
+                refused = problem(
+                    HTTPStatus.UNAUTHORIZED, NO_KEY, headers={"WWW-Authenticate": "Bearer"}
+                )
+                await refused(scope, receive, send_with_id)
+            elif length > most:
+                too_large = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(most))
                 await too_large(scope, receive, send_with_id)
             else:
-                await self._app(scope, self._limited(receive) if chunked else receive, send_with_id)
+                limited = _limited(receive, most) if chunked else receive
+                await self._app(scope, limited, send_with_id)
         except Exception:
             route = _template(scope)
             metrics.EXCEPTIONS.labels(route).inc()
@@ -88,23 +110,25 @@ class RequestMiddleware:
                 milliseconds=seconds * 1e3,
             )
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Count the bytes of a body of unannounced length (``Transfer-Encoding: chunked``)."""
-        size = 0
 
-        async def limited() -> Message:
-            nonlocal size
-            message = await receive()
-            if message["type"] == "http.request":
-                size += len(message.get("body", b""))
-                if size > self._max_body:
-                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._too_large())
-            return message
+def _limited(receive: Receive, most: int) -> Receive:
+    """Count the bytes of a body of unannounced length (``Transfer-Encoding: chunked``)."""
+    size = 0
 
-        return limited
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        if message["type"] == "http.request":
+            size += len(message.get("body", b""))
+            if size > most:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(most))
+        return message
 
-    def _too_large(self) -> str:
-        return f"The body is larger than {self._max_body} bytes; send it in parts."
+    return limited
+
+
+def _too_large(most: int) -> str:
+    return f"The body is larger than {most} bytes; send it in parts."
 
 
 def _headers(scope: Scope) -> tuple[bytes | None, int, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from recommender.settings import Settings
 
@@ -28,9 +28,25 @@ class HttpSettings(Settings):
     http_shutdown_timeout: int = Field(
         10, ge=0, le=600, description="Seconds that running requests may still take after SIGTERM."
     )
+    http_api_keys: SecretStr | None = Field(
+        None,
+        description="Keys, separated by commas, one of which a request that writes must bring "
+        "(`Authorization: Bearer KEY` or `X-API-Key: KEY`); unset: everybody may write.",
+    )
+    http_cors_origins: str = Field(
+        "",
+        description="Origins, separated by commas, whose pages may use the service from a browser "
+        "(`https://shop.example`, or `*`); unset: none but its own.",
+    )
     log_level: LogLevel = Field(
         "info", description="Least severe log line written; debug also writes one line per request."
     )
+
+    @property
+    def api_key(self) -> str | None:
+        """The first of the keys: what this service itself brings when it writes to another."""
+        keys = self.http_api_keys.get_secret_value() if self.http_api_keys else ""
+        return keys.partition(",")[0].strip() or None
 
     @property
     @abstractmethod

@@ -33,6 +33,9 @@ ATTEMPTS = 3
 """Tries of one read. The first may meet connections that a restart of Postgres broke while they lay
 idle; the second opens a new one; the third covers a server that is just coming up."""
 
+ROWS_PER_PAGE = 60
+"""Ratings on a page of the history at the least, with ids of usual length."""
+
 LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
@@ -80,6 +83,24 @@ class ItemRows:
     """
 
     items: list[str]
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class ActiveUsers:
+    """Users of a model, those who rated last first.
+
+    Parameters
+    ----------
+    users : list of str
+    batches : (n_users,) int64
+        The micro-batch that changed each row last.
+    rows : Rows
+        In the order of the users.
+    """
+
+    users: list[str]
+    batches: npt.NDArray[np.int64]
     rows: Rows
 
 
@@ -174,9 +195,21 @@ class Snapshot:
         )
 
     def item_rows(
-        self, model: int, row_format: RowFormat, after_batch: int | None = None
+        self,
+        model: int,
+        row_format: RowFormat,
+        after_batch: int | None = None,
+        progress: Callable[[int], None] = lambda _: None,
     ) -> ItemRows:
         """The item rows of a model: all, or those changed after a micro-batch.
+
+        Parameters
+        ----------
+        model : int
+        row_format : RowFormat
+        after_batch : int, optional
+        progress : callable
+            Is told after each part how many have been read.
 
         Raises
         ------
@@ -197,6 +230,7 @@ class Snapshot:
                 some, counts, states = zip(*found, strict=True)
                 items.extend(some)
                 chunks.append(_packed(row_format, counts, states))
+                progress(len(items))
         return ItemRows(items, Rows.unpack(np.concatenate(chunks or [row_format.empty(0)])))
 
     def users(
@@ -227,6 +261,45 @@ class Snapshot:
                 rated[item] = float(rating)
         return rated
 
+    def latest_items(self, ratings: int) -> list[str]:
+        """What about the latest ratings were of, the oldest first.
+
+        Reads the end of the history's file instead of sorting it: rows are only ever appended, or
+        put in the place of deleted ones, which does no harm to what is an estimate.
+        """
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                """SELECT item FROM ratings WHERE ctid >= (
+                       SELECT format('(%%s,0)', greatest(0, pages - 1 - %s / rows))::tid
+                         FROM (SELECT pg_relation_size('ratings')
+                                      / current_setting('block_size')::bigint AS pages,
+                                      %s AS rows) size)""",
+                (ratings, ROWS_PER_PAGE),
+            )
+            return [item for (item,) in cursor][-ratings:]
+
+    def user_ids(self, model: int, after: str, n: int) -> list[tuple[str, int]]:
+        """Users of a model and their numbers of ratings, in the order of ids, after an id."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id, n FROM user_rows WHERE model = %s AND id > %s ORDER BY id LIMIT %s",
+                (model, after, n),
+            )
+            return [(user, n_ratings) for user, n_ratings in cursor]
+
+    def active_users(self, model: int, row_format: RowFormat, n: int) -> ActiveUsers:
+        """The users whose ratings were learned last; reads all rows of users once."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                """SELECT id, n, batch, state FROM user_rows WHERE model = %s
+                    ORDER BY batch DESC, n DESC, id LIMIT %s""",
+                (model, n),
+            )
+            found = cursor.fetchall()
+        users, counts, batches, states = zip(*found, strict=True) if found else ((), (), (), ())
+        rows = Rows.unpack(_packed(row_format, counts, states))
+        return ActiveUsers(list(users), np.array(batches, np.int64), rows)
+
     def catalogue(self, items: Sequence[str] | None = None) -> list[CatalogueEntry]:
         """The whole catalogue by item, or the entries of the given items."""
         query = "SELECT item, title, attributes FROM items"
@@ -236,6 +309,13 @@ class Snapshot:
             else:
                 cursor.execute(query + " WHERE item = ANY(%s) ORDER BY item", (list(items),))
             return [CatalogueEntry(*found) for found in cursor]
+
+    def count_items(self, model: int) -> int:
+        """Items that the model has a row for; reads the whole index (0.1 s a million)."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM item_rows WHERE model = %s", (model,))
+            found = cursor.fetchone()
+        return int(found[0]) if found else 0
 
     def count_users(self, model: int) -> int:
         """Users that the model has a row for; reads the whole index (0.1 s a million)."""

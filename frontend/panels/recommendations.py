@@ -117,7 +117,7 @@ class RecommendationsPanel:
             )
         elif state.list is None:
             self.panel.say("Asking the model …")
-        elif state.list.source == "popular":
+        elif state.list.source not in ("model", "fold-in"):
             self.panel.say("What most people like. Rate a film and this becomes yours.")
         else:
             self.panel.say("Your ratings, learned. Rate one more and watch it move.")

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from predictor.answers import ModelDescription, answer
 from predictor.parts import Predictor
-from predictor.routes.predict import example
+from predictor.routes.examples import example
 from service.problems import problem_responses
 
 EXAMPLE_POINT = {

@@ -10,29 +10,22 @@ from starlette.responses import Response
 
 from predictor.answers import PairPredictions, Predictions, list_item, listed
 from predictor.parts import Predictor
-from predictor.prediction import Prediction, predict
+from predictor.prediction import Prediction, parts, predict
+from predictor.routes.examples import EXAMPLE_ITEM, example
+from predictor.served import Served
+from predictor.users import User
 from recommender.ids import Id
 from service.problems import problem_responses
 
 MAX_PAIRS = 1000
 """Predictions in one request: about 1 ms of work."""
 
-EXAMPLE_HEAD = {
-    "model": 1,
-    "as_of": {"batch": 812, "offsets": {"0": 50210}, "at": "2026-01-31T12:00:00.250000+00:00"},
-    "stale": False,
+EXAMPLE_EXPLAINED = {
+    **EXAMPLE_ITEM,
+    "parts": {"mean": 3.5016, "user_bias": 0.2213, "item_bias": 0.6504, "taste": 0.0579},
+    "unclipped": 4.4312,
 }
-EXAMPLE_ITEM = {
-    "item": "318",
-    "score": 4.4312,
-    "title": "Shawshank Redemption, The (1994)",
-    "source": "model",
-}
-
-
-def example(body: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI entry of an answer: its own fields by example, behind every answer's head."""
-    return {"content": {"application/json": {"example": {**EXAMPLE_HEAD, **body}}}}
+Explain = Annotated[bool, Query(description="Whether each prediction says what it adds up from.")]
 
 
 class Pair(BaseModel):
@@ -55,6 +48,9 @@ class Pairs(BaseModel):
     )
 
     pairs: list[Pair] = Field(min_length=1, max_length=MAX_PAIRS)
+    explain: bool = Field(
+        False, strict=True, description="Whether each prediction says what it adds up from."
+    )
 
 
 def router(predictor: Predictor) -> APIRouter:
@@ -66,7 +62,7 @@ def router(predictor: Predictor) -> APIRouter:
         summary="Predict one user's ratings of some items",
         response_model=Predictions,
         responses={
-            200: example({"source": "model", "items": [EXAMPLE_ITEM]}),
+            200: example({"source": "model", "items": [EXAMPLE_EXPLAINED]}),
             **problem_responses(422, 503),
         },
     )
@@ -81,6 +77,7 @@ def router(predictor: Predictor) -> APIRouter:
                 examples=[["318"]],
             ),
         ],
+        explain: Explain = False,
     ) -> Response:
         """`μ + b_user + b_item + U·P`, clipped to the scale.
 
@@ -93,7 +90,7 @@ def router(predictor: Predictor) -> APIRouter:
             served,
             predictor.stale or found.stale,
             _common_source(predictions),
-            [list_item(served, *prediction) for prediction in predictions],
+            _items(served, found, predictions, explain),
         )
 
     @routes.post(
@@ -101,7 +98,7 @@ def router(predictor: Predictor) -> APIRouter:
         summary="Predict the ratings of many pairs",
         response_model=PairPredictions,
         responses={
-            200: example({"source": "model", "items": [{"user": "1", **EXAMPLE_ITEM}]}),
+            200: example({"source": "model", "items": [{"user": "1", **EXAMPLE_EXPLAINED}]}),
             **problem_responses(422, 503),
         },
     )
@@ -113,19 +110,18 @@ def router(predictor: Predictor) -> APIRouter:
             places.setdefault(pair.user, []).append(place)
         users = await predictor.users.many(served, list(places))
         predictions: dict[int, Prediction] = {}
+        items: dict[int, dict[str, Any]] = {}
         for user in users:
             asked = places[user.user]
-            items = [body.pairs[place].item for place in asked]
-            predictions.update(zip(asked, predict(served, user, items), strict=True))
+            found = predict(served, user, [body.pairs[place].item for place in asked])
+            predictions.update(zip(asked, found, strict=True))
+            items.update(zip(asked, _items(served, user, found, body.explain), strict=True))
         ordered = [predictions[place] for place in range(len(body.pairs))]
         return listed(
             served,
             predictor.stale or any(user.stale for user in users),
             _common_source(ordered),
-            [
-                {"user": pair.user, **list_item(served, *prediction)}
-                for pair, prediction in zip(body.pairs, ordered, strict=True)
-            ],
+            [{"user": pair.user, **items[place]} for place, pair in enumerate(body.pairs)],
         )
 
     return routes
@@ -134,3 +130,15 @@ def router(predictor: Predictor) -> APIRouter:
 def _common_source(predictions: list[Prediction]) -> str:
     sources = {prediction.source for prediction in predictions}
     return sources.pop() if len(sources) == 1 else "mixed"
+
+
+def _items(
+    served: Served, user: User, predictions: list[Prediction], explain: bool
+) -> list[dict[str, Any]]:
+    items = [list_item(served, *prediction) for prediction in predictions]
+    if explain:
+        names = [prediction.item for prediction in predictions]
+        for item, added in zip(items, parts(served, user, names), strict=True):
+            item["parts"] = added._asdict()
+            item["unclipped"] = added.unclipped
+    return items

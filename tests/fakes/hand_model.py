@@ -43,7 +43,7 @@ def served_model(ranking_rank: int = 0, **settings: float) -> Served:
     rows = form.empty(len(ITEMS))
     for place, (n, bias, factors, ranking) in enumerate(ITEMS.values()):
         rows[place] = (n, bias, factors, ranking[:ranking_rank], 0.0)
-    served.put_items(list(ITEMS), Rows.unpack(rows))
+    served.load_items(list(ITEMS), Rows.unpack(rows))
     # "d" is in the catalogue only
     served.put_catalogue([CatalogueEntry("a", "Alien (1979)", {}), CatalogueEntry("d", "Dune", {})])
     return served

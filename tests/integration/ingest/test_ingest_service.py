@@ -68,6 +68,29 @@ def test_what_is_posted_is_in_the_log_where_the_answer_says(
     assert json.loads(entry) == {"item": "m", **item}
 
 
+def test_an_upload_is_in_the_log_and_the_answer_says_how_far_it_reaches(
+    ingest: httpx.Client, settings: KafkaSettings
+) -> None:
+    create_topics(settings)
+    count = 50_000
+    body = "user,item,rating\n" + "".join(
+        f"u{n % 99},m{n},{n % 9 / 2 + 0.5}\n" for n in range(count)
+    )
+    headers = {"Content-Type": "text/csv"}
+    answer = ingest.post("/bulk/ratings", content=f"{body}u,m,9\n", headers=headers)
+    assert answer.status_code == 202
+    found = answer.json()
+    assert (found["accepted"], found["rejected"]) == (count, 1)
+    assert [wrong["line"] for wrong in found["errors"]] == [count + 2]
+    ends = end_offsets(settings, settings.ratings_topic)
+    assert found["offsets"] == {str(partition): end for partition, end in ends.items()}
+    assert sum(ends.values()) == count
+    held = [json.loads(value) for value in everything(settings, settings.ratings_topic).values()]
+    assert {(one["user"], one["item"], one["rating"]) for one in held} == {
+        (f"u{n % 99}", f"m{n}", n % 9 / 2 + 0.5) for n in range(count)
+    }
+
+
 def test_one_wrong_rating_keeps_the_whole_list_out(
     ingest: httpx.Client, settings: KafkaSettings
 ) -> None:

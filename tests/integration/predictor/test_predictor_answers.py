@@ -73,10 +73,18 @@ def test_recommend_leaves_out_what_was_rated(client):
     assert [(i["item"], i["score"]) for i in body["items"]] == [("a", 5.45), ("b", 5.2)]
 
 
-def test_recommend_to_an_unknown_user_is_popular(client):
+def test_recommend_to_an_unknown_user_is_what_is_rated_of_late_then_what_is_popular(client):
+    # The history ends with ratings of a, b, c, a; d has none. Each counts a bit less than the next.
     body = checked(client.get("/recommend?user=nobody"), Recommendations)
-    assert body["source"] == "popular"
-    assert [i["item"] for i in body["items"]] == ["a", "c", "b", "d"]
+    assert body["source"] == "mixed"
+    assert [(i["item"], i["source"]) for i in body["items"]] == [
+        ("a", "trending"),
+        ("c", "trending"),
+        ("b", "trending"),
+        ("d", "popular"),
+    ]
+    assert body["items"][0]["score"] == pytest.approx(1 + 2 ** (-3 / 10_000), abs=1e-4)
+    assert body["items"][3]["score"] == 0.0
 
 
 def test_search(client):

@@ -8,6 +8,7 @@ import time
 import pytest
 import redis
 
+from predictor.loading import Progress
 from tests.integration.predictor.conftest import OwnStores, Writer
 
 HIGH = (9, 3.0, (0.0, 0.0))
@@ -228,3 +229,27 @@ def test_started_before_its_stores(stores, start, eventually):
         eventually(lambda: client.get("/health/ready").status_code == 200, "without Redis")
         assert recommended(client) == ["d", "c"]
         stores.redis.launch()
+
+
+def test_while_a_model_is_loaded_readiness_says_how_much_of_it_is(
+    writer, start, eventually, monkeypatch
+):
+    """Stopped after the first part of the rows; the limit is on this test's own waiting."""
+    monkeypatch.setattr("storage.reading.ROWS_PER_FETCH", 2)
+    writer.hand_model()
+    held, go_on = threading.Event(), threading.Event()
+    read = Progress.read
+
+    def halting(self, items):
+        read(self, items)
+        held.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(Progress, "read", halting)
+    with start(writer) as client:
+        assert held.wait(10)
+        refused = client.get("/health/ready")
+        go_on.set()
+        assert refused.status_code == 503
+        assert "2 of 3 items have been loaded" in refused.json()["detail"]
+        eventually(lambda: client.get("/health/ready").status_code == 200, "ready")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from predictor.ranking import best, recommend
+from predictor.listing import Wishes, recommend
+from predictor.ranking import best
 from predictor.served import Served
 from recommender.settings import ScaleSettings
 from storage.reading import CatalogueEntry
@@ -16,11 +17,10 @@ from tests.fakes.hand_model import served_model
 
 
 def recommended(served, user, n=10, **options):
-    ranked = recommend(served, user, n, **options)
-    return {
-        served.items.ids[place]: score
-        for place, score in zip(ranked.positions.tolist(), ranked.scores.tolist(), strict=True)
-    }, ranked.source
+    ranked = recommend(served, [user], Wishes(n=n, **options))
+    sources = {one.source for one in ranked}
+    scores = {served.items.ids[one.position]: one.score for one in ranked}
+    return scores, sources.pop() if sources else None
 
 
 def test_without_a_ranking_head_popularity_is_added(served, user):
