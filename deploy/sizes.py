@@ -11,16 +11,17 @@ import json
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psycopg2
+import pyarrow as pa
 import redis
 
 from local.postgres import Postgres
 from local.processes import Children
 from local.redis_server import RedisServer
 from recommender.model_settings import ModelSettings
+from storage.rated import encode
 from storage.schema import migrate
 from storage.settings import PostgresSettings
 from storage.truth import Truth
@@ -97,10 +98,12 @@ def _in_redis(url: str) -> dict[str, float]:
         empty = used()
         client.mset({f"recommender:1:user:{number:0{_ID}d}": row for number in range(USERS)})
         rows = used()
+        items = pa.array([f"{item:0{_ID}d}" for item in range(100)])
+        users = pa.array(["u"] * len(items))
+        _, (records,) = encode(users, items, np.full(len(items), 4.5, np.float32))
         with client.pipeline(transaction=False) as pipe:
             for number in range(1000):
-                rated: dict[Any, Any] = {f"{item:0{_ID}d}": "4.5" for item in range(100)}
-                pipe.hset(f"recommender:1:rated:{number:0{_ID}d}", mapping=rated)
+                pipe.append(f"recommender:1:rated:{number:0{_ID}d}", records)
             pipe.execute()
         return {"redis_row": (rows - empty) / USERS, "redis_rating": (used() - rows) / 100_000}
 
