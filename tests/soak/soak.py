@@ -181,7 +181,9 @@ def site(java: java_runtime.Java, jars: Path, java_home: Path, tmp_path: Path) -
         scratch = tmp_path / "scratch"
         modeler = new_modeler(
             *(kafka.bootstrap_servers, dsn, server.url, jars, java_home, tmp_path),
+            # Most rounds begin with a backlog and end live; one block, or bits would differ.
             {"passes": 1, "replay": 0, "max_batch": 40, "takeover_patience": 60}
+            | {"backlog": 150, "backlog_batch": 100, "blocks": 1}
             | {"scratch": scratch, "postgres_timeout": 5},
         )
         yield Site(children, kafka, postgres, server, modeler, random.Random(SEED), scratch)
