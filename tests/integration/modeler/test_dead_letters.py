@@ -22,7 +22,7 @@ RECORDS, BAD_IN = 20_000, 20
 
 
 def test_one_bad_record_in_twenty_stops_nothing_and_is_not_lost(make_modeler: MakeModeler) -> None:
-    modeler = make_modeler()
+    modeler = make_modeler(max_batch=RECORDS)
     kinds = list(POISON.values())
     values: list[bytes | None] = []
     for number in range(RECORDS):
