@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.linalg
 from pydantic import Field
 
 from recommender.baselines import Biases
@@ -121,6 +120,8 @@ def _inverse(weights: Any, regularization: np.float32) -> Floats:
 
 def _inverted(matrix: Floats) -> Floats:
     """Inverse of a symmetric positive definite matrix, by Cholesky."""
+    import scipy.linalg  # half a second, which every start of the modeler would wait
+
     factor = scipy.linalg.cho_factor(matrix, lower=True)
     identity = np.eye(len(matrix), dtype=np.float32)
     inverse: Floats = scipy.linalg.cho_solve(factor, identity, overwrite_b=True)
