@@ -1,7 +1,8 @@
 """What a micro-batch of 1,000 ratings costs in a model of ten thousand, or of a million rows.
 
-The rows, and the history to replay from, are put into Postgres beforehand; the ratings are spread
-over all of them, so that every row that is touched must be found among all.
+The rows, and the history to replay from, are put into Postgres beforehand. Ratings, new ones and
+those replayed, are of as many users and items whatever the size, spread over all of the model: a
+micro-batch touches as many rows, which must be found among more.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from storage.log import load
 
 _TIMEOUT = 600.0  # seconds for one thing to happen; a million rows go to Redis at the start
 _ITEMS = 0.1  # of the rows; the others are users
-_RATINGS_OF_A_ROW = 3
+_RATING_USERS, _RATED_ITEMS = 9_000, 1_000
+_HISTORY = 300_000  # ratings to replay from
 _WARM_UP = 10  # micro-batches
 
 
@@ -95,14 +97,22 @@ def _learn(
 ) -> int:
     """Send some ratings at once, which Spark takes for one micro-batch, and await them."""
     records = encode_columns(
-        [f"u{drawn.randrange(users)}" for _ in range(ratings)],
-        [f"i{drawn.randrange(items)}" for _ in range(ratings)],
+        [
+            f"u{_spread(drawn.randrange(_RATING_USERS), _RATING_USERS, users)}"
+            for _ in range(ratings)
+        ],
+        [f"i{_spread(drawn.randrange(_RATED_ITEMS), _RATED_ITEMS, items)}" for _ in range(ratings)],
         [drawn.randint(1, 10) / 2 for _ in range(ratings)],
         [0.0] * ratings,
     )
     load(stack.kafka_settings, stack.kafka_settings.ratings_topic, records)
     drain(stack, modeler, learned + ratings, _TIMEOUT)
     return learned + ratings
+
+
+def _spread(number: int, some: int, length: int) -> int:
+    """One of some ids that are spread evenly over the `length` ids of a side."""
+    return number * max(1, length // some)
 
 
 def _fill(dsn: str, users: int, items: int) -> None:
@@ -117,10 +127,15 @@ def _fill(dsn: str, users: int, items: int) -> None:
                 (state, length - 1),
             )
         cursor.execute(
-            """INSERT INTO ratings SELECT 'u' || number %% %s, 'i' || number * 7919 %% %s,
-                                          3, 0, 0, -number
+            """INSERT INTO ratings
+               SELECT 'u' || number %% %s * %s, 'i' || number * 7919::bigint %% %s * %s,
+                      3, 0, 0, -number
                FROM generate_series(1, %s) number""",
-            (users, items, users * _RATINGS_OF_A_ROW),
+            (
+                *(_RATING_USERS, _spread(1, _RATING_USERS, users)),
+                *(_RATED_ITEMS, _spread(1, _RATED_ITEMS, items)),
+                _HISTORY,
+            ),
         )
     with closing(psycopg2.connect(dsn)) as connection:
         connection.autocommit = True
