@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from functools import reduce
-from operator import add
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
@@ -14,10 +13,10 @@ from pyspark.sql.functions import col
 from modeler.committer import Committer
 from modeler.strata import BLOCK_SCHEMA, READ_SCHEMA, Cut, cutter, reader, stratum
 from modeler.task import Report, Task, added
-from recommender.initial import Side
+from recommender.initial import SIDES, Side
 from recommender.rating_head import Errors
 from recommender.strata import Dealing, deal
-from storage.as_of import advanced
+from storage.as_of import AsOf, furthest
 from storage.truth import Commit
 
 
@@ -69,7 +68,8 @@ class Backlog:
                 for row, one in zip(rows, readers, strict=True)
                 if one.staged.ratings
             ]
-            total, count, learners = before.rating_sum, before.rating_count, []
+            total, count = before.rating_sum, before.rating_count
+            learners: list[Report] = []
             started = time.perf_counter()
             if with_ratings:
                 sampler, first = with_ratings[0]
@@ -78,22 +78,24 @@ class Backlog:
                 for _, one in with_ratings[1:]:
                     total += one.total - before.rating_sum
                     count += one.count - before.rating_count
-                cut = Cut(blocks, dealt(readers, blocks), before, total, count, sampler)
-                learners = self._learn_blocks(read, cut)
-            for step, duration in _to_the_clock(learners, time.perf_counter() - started).items():
-                seconds[step] = seconds.get(step, 0.0) + duration
+                dealings = dealt(readers, blocks)
+                for version in self._task.versions:
+                    cut = Cut(version, blocks, dealings, before, total, count, sampler)
+                    learners += self._learn_blocks(read, cut)
+            elapsed = time.perf_counter() - started
+            seconds = added([seconds, _to_the_clock(learners, elapsed)])
         finally:
             read.unpersist()
+        offsets = reduce(furthest, (one.next_offsets for one in readers), before.offsets)
         return Commit(
-            as_of=reduce(
-                lambda as_of, one: advanced(
-                    as_of, before.batch + 1, one.next_offsets, total, count
-                ),
-                readers,
-                before,
-            ),
+            as_of=AsOf(before.batch + 1, offsets, total, count),
             staged=[one.staged for one in (*readers, *learners)],
-            errors=reduce(add, (one.errors for one in learners), Errors()),
+            errors={
+                version.model: sum(
+                    (one.errors.get(version.model, Errors()) for one in learners), Errors()
+                )
+                for version in self._task.versions
+            },
             duplicates=sum(one.duplicates for one in readers),
             seconds=seconds,
         )
@@ -112,8 +114,7 @@ class Backlog:
 def dealt(readers: list[Report], blocks: int) -> dict[Side, Dealing]:
     """Who belongs to which block, from what the readers have counted."""
     found: dict[Side, Dealing] = {}
-    sides: tuple[Side, Side] = ("user", "item")
-    for side in sides:
+    for side in SIDES:
         heavy: Counter[str] = Counter()
         for one in readers:
             heavy.update(one.heavy[side])

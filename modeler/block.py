@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from modeler.loading import coded, rows, sample
 from modeler.reading import read
+from modeler.staging import Staging
 from modeler.steps import Step, reached
-from modeler.task import Report, Task, attempt, store, timed
+from modeler.task import Report, Task, Version, store, timed
 from recommender import micro_batch
 from recommender.history import Ratings
 from recommender.initial import initial_rows
 from recommender.micro_batch import MicroBatch
 from recommender.model_settings import ModelSettings
-from recommender.rating_head import Mean
-from storage.staging import Staged, TaskStore, row_columns, slot_of
+from recommender.rating_head import Errors, Mean
+from storage.staging import TaskStore
 
 REPORT_SCHEMA = "report string"
 
@@ -59,23 +59,55 @@ def _learn(
     task: Task, store: TaskStore, received: list[pa.RecordBatch], seconds: dict[str, float]
 ) -> Report:
     with timed(seconds, "parse"):
-        before = store.as_of(task.model)
-        number, settings = before.batch + 1, task.settings
+        before = store.as_of(task.serving.model)
         reading = read(received, task, before.offsets, store)
         ratings = reading.ratings
     reached(Step.PARSED)
 
     with timed(seconds, "replay"):
         earlier = sample(task, store, len(ratings), before.rating_count)
-    replayed = earlier.slice(0, settings.replayed(len(ratings)))
+    staging = Staging(task, store, before.batch + 1)
+    errors: dict[int, Errors] = {}
+    for version in task.versions:
+        mean = Mean(version.settings.middle, before.rating_sum, before.rating_count)
+        errors[version.model] = _learn_one(version, store, staging, ratings, earlier, mean, seconds)
+
+    reached(Step.HALF_STAGED)
+    with timed(seconds, "stage"):
+        staging.records(ratings, reading)
+    reached(Step.STAGED)
+    return Report(
+        batch=before.batch + 1,
+        staged=staging.staged,
+        errors=errors,
+        duplicates=reading.duplicates,
+        total=mean.total,  # all models have learned the same ratings
+        count=mean.count,
+        next_offsets=reading.next_offsets,
+        seconds=seconds,
+    )
+
+
+def _learn_one(
+    version: Version,
+    store: TaskStore,
+    staging: Staging,
+    ratings: pa.Table,
+    earlier: pa.Table,
+    mean: Mean,
+    seconds: dict[str, float],
+) -> Errors:
+    """Learn the ratings for one model and stage its rows; `mean` takes them in."""
+    settings = version.settings
+    sampled = earlier.slice(0, settings.sample_size(len(ratings)))
+    replayed = sampled.slice(0, settings.replayed(len(ratings)))
     users, (user_codes, replayed_users) = coded(ratings["user"], replayed["user"])
-    items, (item_codes, sampled_items) = coded(ratings["item"], earlier["item"])
+    items, (item_codes, sampled_items) = coded(ratings["item"], sampled["item"])
     with timed(seconds, "load"):
-        user_rows = rows(task, store, "user", users)
-        item_rows = rows(task, store, "item", items)
+        user_rows = rows(version, store, "user", users)
+        item_rows = rows(version, store, "item", items)
     reached(Step.LOADED)
 
-    mean = Mean(settings.middle, before.rating_sum, before.rating_count)
     with timed(seconds, "learn"):
         values = replayed["rating"].to_numpy()
         batch = MicroBatch.whole(
@@ -89,36 +121,7 @@ def _learn(
         errors = micro_batch.learn(batch, settings)
     reached(Step.LEARNED)
 
-    number_of_attempt = attempt()
     with timed(seconds, "stage"):
-
-        def stage(table: str, columns: dict[str, Any]) -> int:
-            if table == "ratings":
-                reached(Step.HALF_STAGED)
-            return store.stage(table, slot_of(number), task.fence, number_of_attempt, columns)
-
-        staged = Staged(
-            task=number_of_attempt,
-            user_rows=stage("rows", row_columns("user", users, user_rows)),
-            item_rows=stage("rows", row_columns("item", items, item_rows)),
-            ratings=stage("ratings", columns_of(ratings)),
-            events=len(ratings) - ratings["event_id"].null_count,
-            items=stage("items", columns_of(reading.items)),
-            dead_letters=stage("dead_letters", columns_of(reading.dead.table())),
-        )
-    reached(Step.STAGED)
-    return Report(
-        batch=number,
-        staged=staged,
-        errors=errors,
-        duplicates=reading.duplicates,
-        total=mean.total,
-        count=mean.count,
-        next_offsets=reading.next_offsets,
-        seconds=seconds,
-    )
-
-
-def columns_of(table: pa.Table) -> dict[str, Any]:
-    """A table's columns by name."""
-    return {name: table[name] for name in table.column_names}
+        staging.rows(version.model, "user", users, user_rows)
+        staging.rows(version.model, "item", items, item_rows)
+    return errors

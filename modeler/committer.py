@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -28,7 +28,8 @@ class Committer:
     truth : Truth
         Holds the lease's lock; used by this thread alone from here on.
     lease : Lease
-    projector : Projector
+    projectors : sequence of Projector
+        One for each model of the lease.
     letters : LetterCarrier
     metrics : Metrics
     failed : callable
@@ -39,14 +40,14 @@ class Committer:
         self,
         truth: Truth,
         lease: Lease,
-        projector: Projector,
+        projectors: Sequence[Projector],
         letters: LetterCarrier,
         metrics: Metrics,
         failed: Callable[[BaseException], object],
     ) -> None:
         self._truth = truth
         self._lease = lease
-        self._projector = projector
+        self._projectors = projectors
         self._letters = letters
         self._metrics = metrics
         self._failed = failed
@@ -120,12 +121,14 @@ class Committer:
         committing = time.perf_counter()
         self._as_of = self._truth.commit(self._lease, commit, merged=lambda: reached(Step.MERGED))
         reached(Step.COMMITTED)
-        self._metrics.committed(commit, time.perf_counter() - committing)
-        self._projector.submit(Committed(self._as_of, commit.staged))
+        self._metrics.committed(commit, self._lease.serving, time.perf_counter() - committing)
+        for projector in self._projectors:
+            projector.submit(Committed(self._as_of, commit.staged))
         if commit.total("dead_letters"):
             self._letters.wake()
 
     def _prepare(self, batch: int) -> None:
         """Empty the slot of the batch after the next; the next one's is being filled already."""
-        self._projector.await_done(batch - SLOTS)
+        for projector in self._projectors:
+            projector.await_done(batch - SLOTS)
         self._truth.empty_slot(slot_of(batch))

@@ -1,98 +1,57 @@
-"""What Kubernetes and Prometheus are told of the running stream: live, ready, how far behind.
-
-Spark tells it all to a listener, beside the stream; nothing here slows a micro-batch down.
-"""
+"""What Kubernetes and Prometheus are told of the running stream: live, ready, how far behind."""
 
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import Gauge, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
-from pyspark.sql.streaming.listener import (
-    QueryProgressEvent,
-    QueryStartedEvent,
-    QueryTerminatedEvent,
-    StreamingQueryListener,
-)
 
-from recommender.errors import MissingRequirement
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from recommender.errors import MissingRequirement, Unavailable
 
 BEHIND = Gauge(
     "modeler_records_behind",
-    "Records of all topics that were in the log, but not read, when the last micro-batch ended.",
+    "Records of all topics that are in the log, but not learned; not a number where nothing learns "
+    "or Kafka does not answer.",
 )
 
 
-class StreamHealth(StreamingQueryListener):
-    """Whether a query is running, as Spark says."""
+class StreamHealth:
+    """Whether the stream is running, and how far behind it is: asked for, never told ahead."""
 
     def __init__(self) -> None:
-        self._running: set[str] = set()
-        self._lock = threading.Lock()
+        self._behind: Callable[[], int] | None = None
+        BEHIND.set_function(self.behind)
 
     @property
     def reasons(self) -> list[str]:
         """Why the modeler does not learn now, for people; none: it learns."""
-        with self._lock:
-            return [] if self._running else ["the stream is not running: starting, or interrupted"]
+        return [] if self._behind else ["the stream is not running: starting, or interrupted"]
 
-    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802 - Spark's name
-        """A query has started."""
-        with self._lock:
-            self._running.add(str(event.runId))
-
-    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802 - Spark's name
-        """A micro-batch has ended."""
-        BEHIND.set(sum(behind(source) for source in json.loads(event.progress.json)["sources"]))
-
-    def onQueryIdle(self, event: Any) -> None:  # noqa: N802 - Spark's name
-        """Nothing is there to read."""
-        BEHIND.set(0)
-
-    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802 - Spark's name
-        """A query has ended."""
-        with self._lock:
-            self._running.discard(str(event.runId))
+    def started(self, behind: Callable[[], int]) -> None:
+        """The stream is running; `behind` finds out how many records it has not learned."""
+        self._behind = behind
 
     def stopped(self) -> None:
-        """Spark has ended: it cannot say so of its queries any more."""
-        with self._lock:
-            self._running.clear()
+        """The stream has ended."""
+        self._behind = None
 
-
-def behind(source: dict[str, Any]) -> int:
-    """How many records a Kafka source had not read, from its part of Spark's progress.
-
-    Examples
-    --------
-    >>> behind({"endOffset": {"ratings": {"0": 7, "1": 3}}, "latestOffset": {"ratings": {"0": 9}}})
-    2
-    """
-    end, latest = source.get("endOffset") or {}, source.get("latestOffset") or {}
-    return sum(
-        max(0, offset - end.get(topic, {}).get(partition, offset))
-        for topic, partitions in latest.items()
-        for partition, offset in partitions.items()
-    )
+    def behind(self) -> float:
+        """Records in the log that are not learned; NaN where that is not known."""
+        try:
+            return math.nan if self._behind is None else self._behind()
+        except Unavailable:
+            return math.nan
 
 
 HEALTH = StreamHealth()
-"""Of this process, which has one Spark."""
-
-
-def watch(spark: SparkSession) -> None:
-    """Have Spark tell `HEALTH` of its queries."""
-    HEALTH.stopped()
-    spark.streams.addListener(HEALTH)
+"""Of this process, which has one stream."""
 
 
 class _Quiet(WSGIRequestHandler):

@@ -1,4 +1,4 @@
-"""One hold on one model: micro-batch after micro-batch, live or of a backlog, as the lag says."""
+"""One hold on the models: micro-batch after micro-batch, live or of a backlog, as the lag says."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from modeler.backlog import Backlog
 from modeler.committer import Committer
+from modeler.health import HEALTH
 from modeler.letters import LetterCarrier
+from modeler.listening import Listener
 from modeler.live import Live
 from modeler.metrics import Metrics
 from modeler.projector import Projector
 from modeler.settings import ModelerSettings
 from modeler.steps import Step, reached
-from modeler.task import Task
+from modeler.task import Task, Version
 from recommender.model_settings import ModelSettings
-from storage.as_of import AsOf
+from storage.as_of import records_between
 from storage.kafka_client import source_security
 from storage.topics import end_offsets
 from storage.truth import Commit, Lease, Truth
@@ -57,7 +59,7 @@ class Way(Protocol):
 
 
 class Learning:
-    """One hold on one model: from taking the lease to losing it or stopping.
+    """One hold on the models: from taking the lease to losing it, a change of models, or stopping.
 
     Parameters
     ----------
@@ -79,13 +81,12 @@ class Learning:
         one_task: bool = False,
     ) -> None:
         self._settings = settings
-        model_settings = ModelSettings(**lease.settings)
-        _warn_of_differences(model_settings, settings)
+        versions = [Version(model, ModelSettings(**own)) for model, own in lease.models.items()]
+        _warn_of_differences(versions[0].settings, settings)
         self._lease = lease
         task = Task(
-            model=lease.model,
+            versions=versions,
             fence=lease.fence,
-            settings=model_settings,
             dsn=settings.postgres_dsn,
             ratings_topic=settings.ratings_topic,
         )
@@ -94,13 +95,16 @@ class Learning:
         self._one_task = one_task
         self._way: Way = self._live
         self._changing = False  # the way; the running query has no more to do
+        self._leaving = False
         self._failure: BaseException | None = None
         self._wake = threading.Event()
-        self._projector = Projector(lease, model_settings.format, settings)
+        self._at_work = threading.Lock()  # held during a micro-batch
         self._letters = LetterCarrier(settings, settings)
+        self._projectors = [Projector(lease, version, settings) for version in versions]
         self._committer = Committer(
-            truth, lease, self._projector, self._letters, metrics, self._fail
+            truth, lease, self._projectors, self._letters, metrics, self._fail
         )
+        self._listener = Listener(settings, self._leave, self._fail)
 
     @property
     def advanced(self) -> bool:
@@ -109,14 +113,28 @@ class Learning:
 
     def close(self) -> None:
         """Let what is staged be committed and reach Redis, then stop the threads."""
+        self._listener.close()
         self._committer.close()
-        self._projector.close()
+        for projector in self._projectors:
+            projector.close()
         self._letters.close()
+
+    def behind(self) -> int:
+        """Records of all topics that are in the log, but not learned.
+
+        Raises
+        ------
+        Unavailable
+            If Kafka does not answer.
+        """
+        return sum(
+            self._lag(topic) for topic in (self._settings.ratings_topic, self._settings.items_topic)
+        )
 
     def run(
         self, spark: SparkSession, scratch: Path, stopping: threading.Event, wake: threading.Event
     ) -> None:
-        """Learn micro-batch after micro-batch until `stopping` is set, or the stream has ended.
+        """Learn micro-batch after micro-batch until told to stop, or other models are to learn.
 
         Parameters
         ----------
@@ -126,7 +144,9 @@ class Learning:
         Raises
         ------
         Fenced
-            If another modeler has taken the model over.
+            If another modeler has taken over.
+        ModelsChanged
+            If that was noticed by a commit, not between two micro-batches.
         Exception
             Whatever ended the stream; all that was committed stands.
         """
@@ -135,7 +155,7 @@ class Learning:
         while self._changing and not stopping.is_set():
             self._changing = False
             wake.clear()
-            if stopping.is_set():
+            if stopping.is_set() or self._leaving:
                 return
             self._way = self._fitting()
             self._run_query(spark, scratch)
@@ -145,13 +165,16 @@ class Learning:
         query = self._start(spark, checkpoint)
         log.info(
             "learning",
-            model=self._lease.model,
+            model=self._lease.serving,
+            others=[model for model in self._lease.models if model != self._lease.serving],
             batch=self._committer.expected.batch,
             way=type(self._way).__name__.lower(),
         )
         watcher = threading.Thread(target=_await_end, args=(query, self._wake), daemon=True)
         watcher.start()
+        HEALTH.started(self.behind)
         self._wake.wait()
+        HEALTH.stopped()
         failure = self._failure or query.exception()  # before `stop` makes one of its own
         query.stop()
         watcher.join(10.0)
@@ -206,48 +229,53 @@ class Learning:
            Spark goes on to the next micro-batch;
         3. it hands the batch to the projector, which brings it to Redis.
         """
-        if self._changing:
-            return
         try:
-            before = self._committer.expected
-            reached(Step.TASK_AHEAD)
-            commit = self._way.learn(planned, self._committer)
-            if commit is not None:
-                self._committer.submit(commit)
-                self._change_way_if_due(_records(before, commit.as_of))
+            with self._at_work:
+                if not (self._changing or self._leaving):
+                    self._learn_one(planned)
         except BaseException as error:
             # Spark need not notice: its thread has died of a stack overflow while telling of this
             # error, and its query was waited for in vain (seen with workers that were killed).
             self._fail(error)
             raise
 
+    def _learn_one(self, planned: DataFrame) -> None:
+        before = self._committer.expected.offsets
+        reached(Step.TASK_AHEAD)
+        commit = self._way.learn(planned, self._committer)
+        if commit is not None:
+            self._committer.submit(commit)
+            self._change_way_if_due(records_between(before, commit.as_of.offsets))
+
+    def _leave(self) -> None:
+        """End this hold between two micro-batches: other models learn, or another one serves."""
+        with self._at_work:
+            self._leaving = True
+            self._wake.set()
+
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self._wake.set()
 
     def _change_way_if_due(self, records: int) -> None:
-        """Only a full micro-batch may be one of a backlog, and one that is not full ends it."""
-        full = records >= self._way.largest
-        if full == (self._way is self._live) and self._fitting() is not self._way:
+        """Ask for the lag where it can be of another way than this one.
+
+        A small micro-batch was all there was. Spark rounds a full one down for each partition.
+        """
+        may_differ = self._way is self._backlog or 2 * records >= self._way.largest
+        if may_differ and self._fitting() is not self._way:
             self._changing = True
             self._wake.set()
 
     def _fitting(self) -> Way:
         if self._one_task:
             return self._live
-        topic, learned = self._settings.ratings_topic, self._committer.expected.offsets
-        ends = end_offsets(self._settings, topic)
-        lag = sum(end - learned.get(topic, {}).get(part, 0) for part, end in ends.items())
+        lag = self._lag(self._settings.ratings_topic)
         return self._backlog if lag >= self._settings.backlog else self._live
 
-
-def _records(before: AsOf, after: AsOf) -> int:
-    """How many records lie between two states."""
-    return sum(
-        following - before.offsets.get(topic, {}).get(partition, 0)
-        for topic, partitions in after.offsets.items()
-        for partition, following in partitions.items()
-    )
+    def _lag(self, topic: str) -> int:
+        ends = {topic: end_offsets(self._settings, topic)}
+        return records_between(self._committer.expected.offsets, ends)
 
 
 def _await_end(query: StreamingQuery, wake: threading.Event) -> None:

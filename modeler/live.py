@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from modeler.block import REPORT_SCHEMA, learner
 from modeler.committer import Committer
 from modeler.task import Report, Task
-from storage.as_of import advanced
+from storage.as_of import AsOf, furthest
 from storage.truth import Commit
 
 
@@ -45,10 +45,9 @@ class Live:
             return None
         (report,) = (Report.decode(row["report"]) for row in rows)
         spark = time.perf_counter() - started - sum(report.seconds.values())
+        offsets = furthest(committer.as_of.offsets, report.next_offsets)
         return Commit(
-            as_of=advanced(
-                committer.as_of, report.batch, report.next_offsets, report.total, report.count
-            ),
+            as_of=AsOf(report.batch, offsets, report.total, report.count),
             staged=[report.staged],
             errors=report.errors,
             duplicates=report.duplicates,

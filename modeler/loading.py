@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from modeler.task import Task
+from modeler.task import Task, Version
 from recommender.initial import Side, initial_rows
 from recommender.rating_head import Codes
 from recommender.rows import Rows
@@ -23,10 +23,10 @@ def coded(*ids: pa.ChunkedArray) -> tuple[pa.StringArray, list[Codes]]:
     return encoded.dictionary, np.split(codes, np.cumsum(lengths)[:-1])
 
 
-def rows(task: Task, store: TaskStore, side: Side, ids: pa.StringArray) -> Rows:
+def rows(version: Version, store: TaskStore, side: Side, ids: pa.StringArray) -> Rows:
     """The rows of all these ids: as stored, or as the hash of (seed, side, id) makes them."""
-    settings = task.settings
-    known, stored = store.rows(task.model, side, ids, settings.format)
+    settings = version.settings
+    known, stored = store.rows(version.model, side, ids, settings.format)
     unknown = np.ones(len(ids), bool)
     unknown[known] = False
     made = initial_rows(
@@ -44,12 +44,15 @@ def rows(task: Task, store: TaskStore, side: Side, ids: pa.StringArray) -> Rows:
 
 
 def sample(task: Task, store: TaskStore, new: int, learned: int) -> pa.Table:
-    """Earlier ratings, the same for the same place in the stream.
+    """Earlier ratings, as many as the model wants that wants most; all take of the same.
+
+    Those for the same place in the stream are the same.
 
     Parameters
     ----------
     new, learned : int
         Ratings of the micro-batch, and those learned before it.
     """
-    random = np.random.default_rng((task.settings.seed, learned))
-    return store.sample_history(task.settings.sample_size(new), random)
+    random = np.random.default_rng((task.serving.settings.seed, learned))
+    most = max(version.settings.sample_size(new) for version in task.versions)
+    return store.sample_history(most, random)

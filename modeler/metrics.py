@@ -34,13 +34,14 @@ class Metrics:
         """Answer at ``/metrics`` and the health routes from a thread."""
         health.serve(host, port)
 
-    def committed(self, commit: Commit, commit_seconds: float) -> None:
-        """Take in a committed micro-batch."""
-        self._ratings.inc(commit.errors.ratings)
+    def committed(self, commit: Commit, serving: int, commit_seconds: float) -> None:
+        """Take in a committed micro-batch, with the errors of the serving model."""
+        errors = commit.errors[serving]
+        self._ratings.inc(errors.ratings)
         self._duplicates.inc(commit.duplicates)
         self._dead_letters.inc(commit.total("dead_letters"))
         self._batch.set(commit.as_of.batch)
-        if commit.errors.ratings:
-            self._rmse.set(commit.errors.rmse)
+        if errors.ratings:
+            self._rmse.set(errors.rmse)
         for step, seconds in {**commit.seconds, "commit": commit_seconds}.items():
             self._seconds.labels(step).observe(seconds)

@@ -1,4 +1,4 @@
-"""Brings each committed micro-batch into Redis, beside the learning: it never waits for Redis.
+"""Brings a model's committed micro-batches into Redis; the learning never waits for Redis.
 
 While Redis is away batches are passed over; when it answers again what it lacks is brought from
 Postgres: everything if it has been emptied, the changes since if it only fell behind.
@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,8 +33,9 @@ from tenacity.nap import sleep_using_event
 
 from modeler.settings import ModelerSettings
 from modeler.steps import Step, reached
+from modeler.task import Version
 from recommender.errors import Fenced
-from recommender.rows import RowFormat
+from recommender.initial import SIDES, Side
 from storage.as_of import AsOf
 from storage.postgres_client import connect
 from storage.projection import Projection
@@ -55,21 +57,23 @@ class Committed:
 
 
 class Projector:
-    """A thread that follows the commits of one modeler.
+    """A thread that follows the commits of one modeler, for one of its models.
 
     Parameters
     ----------
     lease : Lease
-    form : RowFormat
+    version : Version
+        The model.
     settings : ModelerSettings
         Where the stores are, and which topic is that of the ratings.
     """
 
-    def __init__(self, lease: Lease, form: RowFormat, settings: ModelerSettings) -> None:
+    def __init__(self, lease: Lease, version: Version, settings: ModelerSettings) -> None:
         self._lease = lease
-        self._form = form
+        self._model = version.model
+        self._form = version.settings.format
         self._settings = settings
-        self._projection = Projection(settings, lease.model)
+        self._projection = Projection(settings, version.model)
         self._queue: queue.SimpleQueue[Committed | None] = queue.SimpleQueue()
         self._progress = threading.Condition()
         self._done = lease.as_of.batch  # every batch up to here is projected, or given up
@@ -144,7 +148,7 @@ class Projector:
         Raises
         ------
         Fenced
-            If the model has another modeler now.
+            If the models have another modeler now.
         """
 
         def failed(state: RetryCallState) -> None:
@@ -178,7 +182,7 @@ class Projector:
             self._lease.fence,
             [one.task for one in committed.staged],
         )
-        rows = store.staged_rows(where)
+        rows = store.staged_rows(where, self._model)
         ratings = store.staged_ratings(where)
         items = (
             store.staged_items(where)["item"].to_pylist()
@@ -186,12 +190,16 @@ class Projector:
             else []
         )
         expected = sum(
-            one.user_rows + one.item_rows + one.ratings + one.items for one in committed.staged
+            one.user_rows.get(self._model, 0)
+            + one.item_rows.get(self._model, 0)
+            + one.ratings
+            + one.items
+            for one in committed.staged
         )
         if len(rows) + len(ratings) + len(items) != expected:
             raise LookupError("the micro-batch is no longer staged")
-        changed: dict[str, list[str]] = {}
-        for side in ("user", "item"):
+        changed: dict[Side, list[str]] = {}
+        for side in SIDES:
             part = rows.filter(pc.equal(rows["side"], side))
             changed[side] = part["id"].to_pylist()
             self._projection.put_rows(side, changed[side], self._values(part))
@@ -219,9 +227,10 @@ class Projector:
             opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
             with opened.cursor() as cur:
                 self._check_fence(cur)
-                as_of = read_as_of(cur, self._lease.model)
+                as_of = read_as_of(cur, self._model)
                 there = self._projection.reaches()
                 if there is not None and replace(there, at=as_of.at) == as_of:
+                    self._serve_if_due()
                     return
                 known = there is not None and self._was_so(cur, there)
             started = time.monotonic()
@@ -234,14 +243,33 @@ class Projector:
                 self._write(opened, AsOf())
                 what = "projection written anew"
             self._projection.announce_anew(as_of)
-            log.info(what, batch=as_of.batch, seconds=round(time.monotonic() - started, 3))
+            self._serve_if_due()
+            log.info(
+                what,
+                model=self._model,
+                batch=as_of.batch,
+                seconds=round(time.monotonic() - started, 3),
+            )
         finally:
             opened.close()
 
+    def _serve_if_due(self) -> None:
+        """Only now may readers turn to the serving model: the projection has all of it."""
+        if self._model == self._lease.serving:
+            self._projection.serve()
+            for model in self._retired():
+                with closing(Projection(self._settings, model)) as projection:
+                    projection.forget()
+
+    def _retired(self) -> list[int]:
+        with closing(connect(self._settings)) as opened, opened.cursor() as cur:
+            cur.execute("SELECT model FROM models WHERE status = 'retired'")
+            return [model for (model,) in cur.fetchall()]
+
     def _check_fence(self, cur: cursor) -> None:
-        cur.execute("SELECT fence FROM models WHERE model = %s", (self._lease.model,))
+        cur.execute("SELECT fence FROM models WHERE model = %s", (self._model,))
         if cur.fetchone() != (self._lease.fence,):
-            raise Fenced(f"model {self._lease.model} has been taken over by another modeler")
+            raise Fenced("another modeler has taken over")
 
     def _was_so(self, cur: cursor, there: AsOf) -> bool:
         """Whether the truth was once in the state that the projection is in.
@@ -250,14 +278,14 @@ class Projector:
         """
         cur.execute(
             "SELECT offsets, total_ratings FROM micro_batches WHERE model = %s AND batch = %s",
-            (self._lease.model, there.batch),
+            (self._model, there.batch),
         )
         return cur.fetchone() == (json.loads(there.fields()["offsets"]), there.rating_count)
 
     def _write(self, opened: connection, since: AsOf) -> None:
         """Write what the truth has learned since that state."""
-        for side in ("user", "item"):
-            query = f"SELECT id, n, state FROM {side}_rows_{self._lease.model} WHERE batch > %s"
+        for side in SIDES:
+            query = f"SELECT id, n, state FROM {side}_rows_{self._model} WHERE batch > %s"
             for part in _chunks(opened, query, since.batch):
                 table = pa.table(
                     {

@@ -13,7 +13,7 @@ from modeler import records
 from modeler.records import CATALOGUE, RATINGS, DeadLetters
 from modeler.task import Task
 from recommender.ratings import Scale
-from storage.as_of import Offsets
+from storage.as_of import Offsets, furthest
 from storage.staging import Address, TaskStore
 
 
@@ -63,32 +63,36 @@ def read(
         A micro-batch that is being committed: its event ids count as learned.
     """
     dead = DeadLetters()
-    ratings, items = [RATINGS.empty_table()], [CATALOGUE.empty_table()]
+    ratings, entries = [RATINGS.empty_table()], []
     following: dict[str, dict[int, int]] = {}
     for batch in received:
         table = pa.Table.from_batches([batch])
-        _follow(table, following)
+        following = furthest(following, _after(table))
         fresh = _not_yet_learned(table, learned)
         is_rating = pc.equal(fresh["topic"], task.ratings_topic)
         if pc.any(is_rating).as_py():
-            ratings.append(records.ratings(fresh.filter(is_rating), Scale.of(task.settings), dead))
+            scale = Scale.of(task.serving.settings)
+            ratings.append(records.ratings(fresh.filter(is_rating), scale, dead))
         if not pc.all(is_rating).as_py():
-            items.append(fresh.filter(pc.invert(is_rating)))
-    entries = (
-        records.catalogue(_in_order(pa.concat_tables(items[1:])), dead) if items[1:] else items[0]
+            entries.append(fresh.filter(pc.invert(is_rating)))
+    items = (
+        records.catalogue(_in_order(pa.concat_tables(entries)), dead)
+        if entries
+        else CATALOGUE.empty_table()
     )
     kept, duplicates = _without_known_events(
         _in_order(pa.concat_tables(ratings)), store, on_its_way
     )
-    return Reading(kept, entries, dead, duplicates, following)
+    return Reading(kept, items, dead, duplicates, following)
 
 
-def _follow(received: pa.Table, following: dict[str, dict[int, int]]) -> None:
+def _after(received: pa.Table) -> Offsets:
+    """The offset after the last record of each partition."""
     last = received.group_by(["topic", "partition"]).aggregate([("offset", "max")])
+    following: dict[str, dict[int, int]] = {}
     for row in last.to_pylist():
-        partitions = following.setdefault(row["topic"], {})
-        after = row["offset_max"] + 1
-        partitions[row["partition"]] = max(after, partitions.get(row["partition"], 0))
+        following.setdefault(row["topic"], {})[row["partition"]] = row["offset_max"] + 1
+    return following
 
 
 def _not_yet_learned(received: pa.Table, next_offsets: Offsets) -> pa.Table:

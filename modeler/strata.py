@@ -24,19 +24,19 @@ import numpy as np
 import pyarrow as pa
 
 from modeler import loading
-from modeler.block import columns_of
 from modeler.reading import read
+from modeler.staging import Staging
 from modeler.steps import Step, reached
-from modeler.task import Report, Task, attempt, store, timed
+from modeler.task import Report, Task, Version, added, store, timed
 from recommender import micro_batch
 from recommender.history import Ratings
-from recommender.initial import Side
+from recommender.initial import SIDES, Side
 from recommender.micro_batch import MicroBatch
-from recommender.rating_head import Codes, Mean
+from recommender.rating_head import Codes, Errors, Mean
 from recommender.rows import RowFormat, Rows
 from recommender.strata import HEAVY, Dealing, item_block
 from storage.as_of import AsOf
-from storage.staging import Address, Staged, TaskStore, row_columns, slot_of
+from storage.staging import Address, Staged, TaskStore
 
 READ_SCHEMA = "report string, partition int, ratings binary"
 BLOCK_SCHEMA = "task int, kind string, partition int, item_block int, payload binary"
@@ -54,22 +54,25 @@ Map = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True)
 class Cut:
-    """How a micro-batch is cut, and what all its blocks need to know.
+    """How a micro-batch is cut for one model, and what all its blocks need to know.
 
     Attributes
     ----------
+    version : Version
+        The model.
     blocks : int
         B.
     dealt : mapping
         For each side, who belongs to which block.
     before : AsOf
-        The model before the micro-batch.
+        The models before the micro-batch.
     total, count : float, int
         Sum and number of the ratings learned, the micro-batch included.
     sampler : int
         The partition whose cutter draws the ratings that are replayed.
     """
 
+    version: Version
     blocks: int
     dealt: Mapping[Side, Dealing]
     before: AsOf
@@ -168,7 +171,7 @@ def _read(
     with timed(seconds, "parse"):
         users, (user_codes,) = loading.coded(ratings["user"])
         items, (item_codes,) = loading.coded(ratings["item"])
-        mean = Mean(task.settings.middle, before.rating_sum, before.rating_count)
+        mean = Mean(task.serving.settings.middle, before.rating_sum, before.rating_count)
         values = ratings["rating"].to_numpy()
         packed = _packed(
             pa.table(
@@ -180,24 +183,14 @@ def _read(
                 }
             )
         )
-    number, number_of_attempt = before.batch + 1, attempt()
+    staging = Staging(task, store, before.batch + 1)
     with timed(seconds, "stage"):
         # A user's ratings side by side: their index is written in order, and so is the projection.
         by_user = ratings.take(pa.array(np.argsort(user_codes, kind="stable")))
-
-        def stage(table: str, columns: dict[str, Any]) -> int:
-            return store.stage(table, slot_of(number), task.fence, number_of_attempt, columns)
-
-        staged = Staged(
-            task=number_of_attempt,
-            ratings=stage("ratings", columns_of(by_user)),
-            events=len(ratings) - ratings["event_id"].null_count,
-            items=stage("items", columns_of(reading.items)),
-            dead_letters=stage("dead_letters", columns_of(reading.dead.table())),
-        )
+        staging.records(by_user, reading)
     report = Report(
-        batch=number,
-        staged=staged,
+        batch=before.batch + 1,
+        staged=staging.staged,
         duplicates=reading.duplicates,
         total=mean.total,
         count=mean.count,
@@ -221,7 +214,7 @@ def _heavy(ids: pa.StringArray, codes: Codes, blocks: int) -> dict[str, int]:
 def _sample(task: Task, store: TaskStore, cut: Cut) -> pa.Table:
     new = cut.count - cut.before.rating_count
     found = loading.sample(task, store, new, cut.before.rating_count)
-    replayed = found.slice(0, task.settings.replayed(new))
+    replayed = found.slice(0, cut.version.settings.replayed(new))
     return pa.table(
         {
             "user": replayed["user"].combine_chunks().dictionary_encode(),
@@ -239,8 +232,7 @@ def _cut(kind: Kind, partition: int, ratings: pa.Table, cut: Cut) -> Iterator[Pi
     codes: dict[Side, Codes] = {}
     ids: dict[Side, pa.StringArray] = {}
     block: dict[Side, Codes] = {}
-    sides: tuple[Side, Side] = ("user", "item")
-    for side in sides:
+    for side in SIDES:
         column = ratings[side].combine_chunks()
         ids[side], codes[side] = column.dictionary, column.indices.to_numpy()
         block[side] = cut.dealt[side].blocks_of(ids[side])[codes[side]]
@@ -252,7 +244,7 @@ def _cut(kind: Kind, partition: int, ratings: pa.Table, cut: Cut) -> Iterator[Pi
             continue
         own = order[start:end]
         piece = {name: ratings[name].to_numpy()[own] for name in ("rating", "mean")}
-        for side in sides:
+        for side in SIDES:
             few, positions = np.unique(codes[side][own], return_inverse=True)
             piece[side] = pa.DictionaryArray.from_arrays(
                 positions.astype(np.int32), ids[side].take(pa.array(few))
@@ -265,6 +257,7 @@ def _learn(
     task: Task, store: TaskStore, cut: Cut, number: int, pieces: list[Piece]
 ) -> Iterator[Piece]:
     seconds: dict[str, float] = {}
+    model, settings = cut.version.model, cut.version.settings
     block = pieces[0]["task"]
     items_now = item_block(block, number, cut.blocks)
     last = number == cut.blocks - 1
@@ -285,8 +278,8 @@ def _learn(
 
     with timed(seconds, "load"):
         tables = [*now["ratings"], *now["replayed"]]
-        users = _Held(task, store, "user", held["users"], tables)
-        items = _Held(task, store, "item", held["items"], tables)
+        users = _Held(cut.version, store, "user", held["users"], tables)
+        items = _Held(cut.version, store, "item", held["items"], tables)
     reached(Step.LOADED)
 
     with timed(seconds, "learn"):
@@ -302,21 +295,25 @@ def _learn(
             MicroBatch(
                 new=new,
                 means=_joined([table["mean"].to_numpy() for table in now["ratings"]], np.float64),
-                mean=Mean(task.settings.middle, cut.total, cut.count).value,
+                mean=Mean(settings.middle, cut.total, cut.count).value,
                 learned=cut.count // cut.blocks,
                 user_rows=users.rows,
                 item_rows=items.rows,
                 replayed=replayed,
                 block=number * cut.blocks + block,
             ),
-            task.settings,
+            settings,
         )
     reached(Step.LEARNED)
 
     staged = Staged(0)
     if last:
+        staging = Staging(task, store, before.batch)
         with timed(seconds, "stage"):
-            staged = _stage(task, store, cut, users, items)
+            staging.rows(model, "user", users.ids, users.rows)
+            reached(Step.HALF_STAGED)
+            staging.rows(model, "item", items.ids, items.rows)
+        staged = staging.staged
         reached(Step.STAGED)
     else:
         # The next stratum's block of this task's users meets the items after these.
@@ -326,25 +323,10 @@ def _learn(
     report = Report(
         batch=before.batch,
         staged=staged,
-        errors=before.errors + errors,
-        seconds={
-            step: before.seconds.get(step, 0.0) + seconds.get(step, 0.0)
-            for step in {**before.seconds, **seconds}
-        },
+        errors={model: before.errors.get(model, Errors()) + errors},
+        seconds=added([before.seconds, seconds]),
     )
     yield _piece(block, "report", -1, -1, report.encode().encode())
-
-
-def _stage(task: Task, store: TaskStore, cut: Cut, users: _Held, items: _Held) -> Staged:
-    number_of_attempt, slot = attempt(), slot_of(cut.before.batch + 1)
-
-    def stage(side: Side, held: _Held) -> int:
-        columns = row_columns(side, held.ids, held.rows)
-        return store.stage("rows", slot, task.fence, number_of_attempt, columns)
-
-    staged_users = stage("user", users)
-    reached(Step.HALF_STAGED)
-    return Staged(number_of_attempt, user_rows=staged_users, item_rows=stage("item", items))
 
 
 class _Held:
@@ -359,10 +341,14 @@ class _Held:
     """
 
     def __init__(
-        self, task: Task, store: TaskStore, side: Side, packed: bytes | None, tables: list[pa.Table]
+        self,
+        version: Version,
+        store: TaskStore,
+        side: Side,
+        packed: bytes | None,
+        tables: list[pa.Table],
     ) -> None:
-        form = task.settings.format
-        ids, rows = _unpacked_rows(packed, form)
+        ids, rows = _unpacked_rows(packed, version.settings.format)
         columns = [table[side].combine_chunks() for table in tables]
         self.ids, (_, *places) = loading.coded(
             pa.chunked_array([ids]),
@@ -375,7 +361,7 @@ class _Held:
         self.rows = rows.grown(len(self.ids))
         self.rows.put(
             np.arange(len(ids), len(self.ids)),
-            loading.rows(task, store, side, pa.concat_arrays([first])),
+            loading.rows(version, store, side, first),
         )
 
     def packed(self) -> bytes:

@@ -26,7 +26,7 @@ from modeler.settings import ModelerSettings
 from modeler.spark import session
 from recommender.errors import Fenced, MissingRequirement, Unavailable
 from recommender.model_settings import ModelSettings
-from storage.truth import EventTwice, Truth
+from storage.truth import EventTwice, ModelsChanged, Truth
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ class SparkEnded(Unavailable):
 
 
 class Stream:
-    """Learns the serving model from the log until told to stop.
+    """Learns the serving model and its candidates from the log until told to stop.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Stream:
         Raises
         ------
         Fenced
-            If another modeler holds the model, or has taken it over.
+            If another modeler learns, or has taken over.
         SparkEnded
         """
         settings = self._settings
@@ -124,8 +124,8 @@ class Stream:
         settings = self._settings
         self._advanced = False
         with closing(Truth(settings)) as truth:
-            model = truth.serving_or_new_model(_model_part(settings), settings.data)
-            lease = truth.take_over(model, settings.takeover_patience)
+            truth.serving_or_new_model(_model_part(settings), settings.data)
+            lease = truth.take_over(settings.takeover_patience)
             learning = Learning(settings, lease, truth, self._metrics, self._one_task)
             self._one_task = False
             try:
@@ -133,6 +133,8 @@ class Stream:
             except EventTwice:
                 self._one_task = True
                 raise
+            except ModelsChanged as change:
+                log.info("taking hold anew", reason=str(change))
             finally:
                 self._advanced = learning.advanced
                 learning.close()

@@ -6,7 +6,7 @@ Tasks run in Python workers on executors. What they return is addresses and sums
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,25 +20,46 @@ from storage.staging import Staged, TaskStore
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a task needs to know, the same for as long as the model is held.
+class Version:
+    """A model that is learned.
 
     Attributes
     ----------
-    model, fence : int
-        Whose rows to learn, and by which right.
+    model : int
+        Its number.
     settings : ModelSettings
+        Its own.
+    """
+
+    model: int
+    settings: ModelSettings
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a task needs to know, the same for as long as the models are held.
+
+    Attributes
+    ----------
+    versions : sequence of Version
+        The models to learn, each from the same records; the serving one first.
+    fence : int
+        By which right.
     dsn : str
         Postgres.
     ratings_topic : str
         All other records are catalogue entries.
     """
 
-    model: int
+    versions: Sequence[Version]
     fence: int
-    settings: ModelSettings
     dsn: str
     ratings_topic: str
+
+    @property
+    def serving(self) -> Version:
+        """The model that serves; what all have in common, as the scale, is read from it."""
+        return self.versions[0]
 
 
 @dataclass(frozen=True)
@@ -51,8 +72,8 @@ class Report:
         Number of the micro-batch.
     staged : Staged
         Where the driver finds what the task has staged, and how much it is.
-    errors : Errors
-        Prequential.
+    errors : dict
+        Prequential, by model.
     duplicates : int
         Ratings passed over because their event id had been learned.
     total, count : float, int
@@ -67,7 +88,7 @@ class Report:
 
     batch: int
     staged: Staged
-    errors: Errors = field(default_factory=Errors)
+    errors: dict[int, Errors] = field(default_factory=dict)
     duplicates: int = 0
     total: float = 0.0
     count: int = 0
@@ -96,8 +117,8 @@ def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
     seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - started
 
 
-def added(durations: list[dict[str, float]]) -> dict[str, float]:
-    """The sum of some tasks' durations, step by step."""
+def added(durations: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The sum of some durations, step by step."""
     total: dict[str, float] = {}
     for seconds in durations:
         for step, duration in seconds.items():

@@ -69,7 +69,12 @@ class Sums:
 
 
 def sums(settings: VerifySettings) -> Sums:
-    """Read them, all at one moment.
+    """Read those of the serving model, all at one moment; errors as of `sums_of_all`."""
+    return next(iter(sums_of_all(settings).values()))
+
+
+def sums_of_all(settings: VerifySettings) -> dict[int, Sums]:
+    """Read those of each model that learns with the stream, the serving one first, at one moment.
 
     Raises
     ------
@@ -82,37 +87,44 @@ def sums(settings: VerifySettings) -> Sums:
         opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with opened.cursor() as cur:
             cur.execute(
-                "SELECT model, rating_count, rating_sum FROM models WHERE status = 'serving'"
+                """SELECT model, rating_count, rating_sum FROM models
+                   WHERE status IN ('candidate', 'serving') ORDER BY status DESC, model"""
             )
-            found = cur.fetchone()
-            if found is None:
+            if not (learning := cur.fetchall()):
                 raise RecommenderError("there is no serving model yet: nothing to verify")
-            model, rating_count, rating_sum = found
             topic = settings.ratings_topic
-            return Sums(
-                records_learned=_number(
-                    cur,
-                    "SELECT sum(next_offset) FROM offsets WHERE model = %s AND topic = %s",
-                    model,
-                    topic,
-                ),
-                dead_letters=_number(
-                    cur, "SELECT count(*) FROM dead_letters WHERE topic = %s", topic
-                ),
-                duplicates=_number(
-                    cur, "SELECT sum(duplicates) FROM micro_batches WHERE model = %s", model
-                ),
-                ratings_stored=_number(cur, "SELECT count(*) FROM ratings"),
-                counted_by_users=_number(
-                    cur, "SELECT sum(n) FROM user_rows WHERE model = %s", model
-                ),
-                counted_by_items=_number(
-                    cur, "SELECT sum(n) FROM item_rows WHERE model = %s", model
-                ),
-                rating_count=rating_count,
-                rating_sum=rating_sum,
-                stored_sum=_float(cur, "SELECT sum(rating::float8) FROM ratings"),
+            dead_letters = _number(cur, "SELECT count(*) FROM dead_letters WHERE topic = %s", topic)
+            # Each model measures the micro-batches that it has learned, some of them alone.
+            duplicates = _number(
+                cur,
+                """SELECT sum(duplicates) FROM
+                   (SELECT max(duplicates) duplicates FROM micro_batches GROUP BY batch) each""",
             )
+            ratings_stored = _number(cur, "SELECT count(*) FROM ratings")
+            stored_sum = _float(cur, "SELECT sum(rating::float8) FROM ratings")
+            return {
+                model: Sums(
+                    records_learned=_number(
+                        cur,
+                        "SELECT sum(next_offset) FROM offsets WHERE model = %s AND topic = %s",
+                        model,
+                        topic,
+                    ),
+                    dead_letters=dead_letters,
+                    duplicates=duplicates,
+                    ratings_stored=ratings_stored,
+                    counted_by_users=_number(
+                        cur, "SELECT sum(n) FROM user_rows WHERE model = %s", model
+                    ),
+                    counted_by_items=_number(
+                        cur, "SELECT sum(n) FROM item_rows WHERE model = %s", model
+                    ),
+                    rating_count=rating_count,
+                    rating_sum=rating_sum,
+                    stored_sum=stored_sum,
+                )
+                for model, rating_count, rating_sum in learning
+            }
 
 
 def _number(cur: cursor, query: str, *parameters: object) -> int:
@@ -132,14 +144,20 @@ def verify(
 
     Exit code 1 where it has not.
     """
-    found = sums(load(VerifySettings))
+    found = sums_of_all(load(VerifySettings))
+    agree = all(one.agree for one in found.values())
+    serving, *others = found.items()
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "agree": found.agree}))
+        told = {str(model): {**asdict(one), "agree": one.agree} for model, one in others}
+        typer.echo(json.dumps({**asdict(serving[1]), "candidates": told, "agree": agree}))
     else:
-        table = Table("what", "number", title="Σ of the serving model")
-        for name, number in asdict(found).items():
-            table.add_row(name.replace("_", " "), f"{number:,}")
-        table.add_row("agree", "yes" if found.agree else "NO", style="" if found.agree else "red")
-        Console().print(table)
-    if not found.agree:
+        for (model, one), status in zip(
+            found.items(), ["serving", *["candidate"] * len(others)], strict=True
+        ):
+            table = Table("what", "number", title=f"Σ of model {model}, {status}")
+            for name, number in asdict(one).items():
+                table.add_row(name.replace("_", " "), f"{number:,}")
+            table.add_row("agree", "yes" if one.agree else "NO", style="" if one.agree else "red")
+            Console().print(table)
+    if not agree:
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from recommender.rows import RowFormat, Rows
 
 Side = Literal["user", "item"]
+SIDES: tuple[Side, Side] = ("user", "item")
 
 _SIDE_SALT: dict[Side, int] = {"user": 0x9E6C63D0876A9A47, "item": 0xD1B54A32D192ED03}
 # The sum of four uniform 16-bit integers has this standard deviation.

@@ -89,13 +89,26 @@ def parse_offsets(offsets: Mapping[str, Mapping[str, int]]) -> dict[str, dict[in
     }
 
 
-def advanced(
-    before: AsOf, batch: int, next_offsets: Offsets, rating_sum: float, rating_count: int
-) -> AsOf:
-    """The state with a micro-batch learned that has seen records up to those offsets."""
-    offsets = {topic: dict(partitions) for topic, partitions in before.offsets.items()}
-    for topic, partitions in next_offsets.items():
-        known = offsets.setdefault(topic, {})
+def furthest(some: Offsets, others: Offsets) -> dict[str, dict[int, int]]:
+    """For each partition the later of two next offsets."""
+    found = {topic: dict(partitions) for topic, partitions in some.items()}
+    for topic, partitions in others.items():
+        known = found.setdefault(topic, {})
         for partition, following in partitions.items():
             known[partition] = max(following, known.get(partition, 0))
-    return AsOf(batch, offsets, rating_sum, rating_count)
+    return found
+
+
+def records_between(earlier: Offsets, later: Offsets) -> int:
+    """How many records lie between two states of the log, as far as they are of its topics.
+
+    Examples
+    --------
+    >>> records_between({"ratings": {0: 3}}, {"ratings": {0: 5, 1: 4}})
+    6
+    """
+    return sum(
+        following - earlier.get(topic, {}).get(partition, 0)
+        for topic, partitions in later.items()
+        for partition, following in partitions.items()
+    )

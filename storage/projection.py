@@ -137,7 +137,6 @@ class Projection:
 
         def put(pipeline: Pipeline) -> None:
             pipeline.hset(self._keys.state, mapping=cast(Any, {**fields, "format": _FORMAT}))
-            pipeline.set(keys.serving(self._prefix), self._model)
             pipeline.xadd(
                 self._keys.changes,
                 cast(Any, {**fields, **entry}),
@@ -147,13 +146,26 @@ class Projection:
 
         self._write(put, same_run=True)
 
+    def serve(self) -> None:
+        """Name the model as the one that serves."""
+        self._write(lambda pipeline: pipeline.set(keys.serving(self._prefix), self._model))
+
     def clear(self) -> None:
         """Remove everything of the model except the stream, which readers are following.
 
         The state goes first: a projection that says how far it reaches is whole.
         """
         self._write(lambda pipeline: pipeline.delete(self._keys.state))
-        kept = {self._keys.changes, self._writer}
+        self._remove_but({self._keys.changes, self._writer})
+
+    def forget(self) -> None:
+        """Remove everything of a model that is no longer learned; the stream, its mark, last."""
+        if self._redis.exists(self._keys.changes):
+            self.claim()
+            self.clear()
+            self._redis.unlink(self._keys.changes, self._writer)
+
+    def _remove_but(self, kept: set[str]) -> None:
         some: list[bytes] = []
 
         def remove(pipeline: Pipeline) -> None:

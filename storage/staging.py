@@ -6,8 +6,8 @@ Nothing written here counts before the driver's transaction (`Truth.commit`) mer
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import adbc_driver_postgresql.dbapi as postgres
@@ -50,12 +50,14 @@ class Staged:
     ----------
     task : int
         Number of the task attempt, unique for one holder of the model.
-    user_rows, item_rows, ratings, events, items, dead_letters : int
+    user_rows, item_rows : mapping
+        By model.
+    ratings, events, items, dead_letters : int
     """
 
     task: int
-    user_rows: int = 0
-    item_rows: int = 0
+    user_rows: Mapping[int, int] = field(default_factory=dict)
+    item_rows: Mapping[int, int] = field(default_factory=dict)
     ratings: int = 0
     events: int = 0
     items: int = 0
@@ -174,10 +176,11 @@ class TaskStore:
         )
         return found.take(random.permutation(len(found))[:count])
 
-    def staged_rows(self, where: Address) -> pa.Table:
-        """The rows staged there: ``side``, ``id``, ``n``, ``state``."""
+    def staged_rows(self, where: Address, model: int) -> pa.Table:
+        """A model's rows staged there: ``side``, ``id``, ``n``, ``state``."""
         return self._query(
-            f"SELECT side, id, n, state FROM staged_rows_{where.slot} WHERE {where.condition}"
+            f"""SELECT side, id, n, state FROM staged_rows_{where.slot}
+                WHERE {where.condition} AND model = {model:d}"""
         )
 
     def staged_ratings(self, where: Address) -> pa.Table:
@@ -224,12 +227,13 @@ class TaskStore:
             return cursor.fetch_arrow_table()
 
 
-def row_columns(side: Side, ids: pa.StringArray, rows: Rows) -> dict[str, Any]:
+def row_columns(model: int, side: Side, ids: pa.StringArray, rows: Rows) -> dict[str, Any]:
     """The columns of ``staged_rows`` for some rows."""
     form = rows.format
     packed = rows.pack()
     state = np.ascontiguousarray(packed[list(form.state.names or ())]).astype(form.state)
     return {
+        "model": pa.repeat(pa.scalar(model, pa.int32()), len(ids)),
         "side": pa.repeat(pa.scalar(side), len(ids)),
         "id": ids,
         "n": pa.array(rows.n),

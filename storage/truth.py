@@ -9,21 +9,27 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from psycopg2.extensions import cursor
+from psycopg2.extras import execute_values
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from recommender.errors import Fenced, RecommenderError
+from recommender.initial import SIDES, Side
 from recommender.rating_head import Errors
 from storage.as_of import AsOf, parse_offsets
 from storage.postgres_client import connect
 from storage.settings import PostgresSettings
 from storage.staging import SLOTS, Staged, slot_of
 
-# First key of the advisory lock that a modeler holds; the second is the model's number.
-# Any constant serves; it only has to differ from other users' of the same database.
-_ADVISORY_CLASS = 0x6D6F64
+CHANNEL = "recommender_models"
+"""Who changes which models learn, or which serves, notifies here (Postgres' ``NOTIFY``)."""
+
+# The advisory lock that a modeler holds. Any constant serves; it only has to differ from other
+# users' of the same database.
+_ADVISORY_LOCK = (0x6D6F64, 0)
 
 # Where the client of this session has gone, silently or by a kill in the middle of a statement, the
 # server ends the session, and with it the lock, in some 15 seconds at most (the default: 2 hours).
@@ -37,27 +43,34 @@ class EventTwice(RecommenderError):
     """Tasks that did not know of each other have staged one event id: let one task see both."""
 
 
+class ModelsChanged(RecommenderError):
+    """A model has joined or was retired: take hold anew of those that there are now."""
+
+
 class StagingLost(RecommenderError):
     """What the tasks say they staged is not there (Postgres was restarted): run the batch again."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to learn a model, and the model's state when it was taken.
+    """The right to learn, and the models' state when it was taken.
 
     Attributes
     ----------
-    model : int
+    serving : int
+        The model that serves.
     fence : int
         Number of this holder; every commit checks that no later one exists.
-    settings : mapping
-        The model's own settings, as stored when it was made.
+    models : mapping
+        All models that are learned, the serving one first, with their own settings as stored when
+        they were made.
     as_of : AsOf
+        Theirs: all have learned the same ratings.
     """
 
-    model: int
+    serving: int
     fence: int
-    settings: Mapping[str, Any]
+    models: Mapping[int, Mapping[str, Any]]
     as_of: AsOf
 
 
@@ -68,11 +81,11 @@ class Commit:
     Attributes
     ----------
     as_of : AsOf
-        The model's state with this micro-batch learned; ``at`` is set by the commit.
+        The models' state with this micro-batch learned; ``at`` is set by the commit.
     staged : sequence of Staged
         What each task reported.
-    errors : Errors
-        Prequential.
+    errors : mapping
+        Prequential, by model.
     duplicates : int
     seconds : mapping
         Duration of each step so far; the commit adds its own.
@@ -80,19 +93,23 @@ class Commit:
 
     as_of: AsOf
     staged: Sequence[Staged]
-    errors: Errors
+    errors: Mapping[int, Errors]
     duplicates: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def total(self, what: str) -> int:
-        """Number of staged rows of one kind, over all tasks."""
+        """Number of staged records of one kind, over all tasks."""
         return sum(getattr(one, what) for one in self.staged)
+
+    def rows(self, model: int, side: Side) -> int:
+        """Number of staged rows of one side of a model, over all tasks."""
+        return sum(getattr(one, f"{side}_rows").get(model, 0) for one in self.staged)
 
 
 class Truth:
     """The modeler's own connection to Postgres.
 
-    The connection holds the advisory lock: while it lives no second modeler can take the model.
+    The connection holds the advisory lock: while it lives no second modeler can learn.
 
     Parameters
     ----------
@@ -133,7 +150,7 @@ class Truth:
                 (json.dumps(dict(settings)), data),
             )
             (model,) = _one(cur)
-            for side in ("user", "item"):
+            for side in SIDES:
                 # Space is left on each page so that an update stays on it (a HOT update): rows
                 # are overwritten all the time and only their key is indexed.
                 cur.execute(
@@ -143,12 +160,11 @@ class Truth:
                 cur.execute(f"ALTER TABLE {side}_rows_{model} ALTER state SET STORAGE EXTERNAL")
             return int(model)
 
-    def take_over(self, model: int, patience: float) -> Lease:
-        """Become the one modeler of a model.
+    def take_over(self, patience: float) -> Lease:
+        """Become the one modeler, of all models that learn with the stream.
 
         Parameters
         ----------
-        model : int
         patience : float
             Seconds to wait for an earlier modeler's connection to go: after a ``kill -9`` its last
             statement may still be running.
@@ -156,7 +172,7 @@ class Truth:
         Raises
         ------
         Fenced
-            If another modeler still holds the model after that.
+            If another modeler still holds the models after that.
         """
 
         @retry(
@@ -167,23 +183,28 @@ class Truth:
         )
         def lock() -> None:
             with self._connection, self._connection.cursor() as cur:
-                cur.execute("SELECT pg_try_advisory_lock(%s, %s)", (_ADVISORY_CLASS, model))
+                cur.execute("SELECT pg_try_advisory_lock(%s, %s)", _ADVISORY_LOCK)
                 if not _one(cur)[0]:
                     raise Fenced(
-                        f"model {model} is being learned by another modeler: stop that one first"
+                        "the models are being learned by another modeler: stop that one first"
                     )
 
         lock()
         with self._connection, self._connection.cursor() as cur:
+            models = [model for model, _, _ in lock_learning(cur)]
             cur.execute(
-                "UPDATE models SET fence = fence + 1 WHERE model = %s RETURNING fence, settings",
-                (model,),
+                """UPDATE models SET fence = (SELECT max(fence) + 1 FROM models)
+                   WHERE model = ANY(%s) RETURNING status = 'serving', model, fence, settings""",
+                (models,),
             )
-            fence, settings = _one(cur)
-            as_of = read_as_of(cur, model)
+            taken = sorted(cur.fetchall(), key=lambda row: (not row[0], row[1]))
+            if not taken or not taken[0][0]:
+                raise RecommenderError("no model serves")
+            (_, serving, fence, _), *_ = taken
+            as_of = read_as_of(cur, serving)
             for slot in range(SLOTS):
                 _empty(cur, slot)
-        return Lease(model, fence, settings, as_of)
+        return Lease(serving, fence, {model: settings for _, model, _, settings in taken}, as_of)
 
     def empty_slot(self, slot: int) -> None:
         """Make a slot of staging ready for the next micro-batch that uses it."""
@@ -198,7 +219,8 @@ class Truth:
         Steps, in one transaction; where any fails, or the process dies, none has happened and the
         same records are learned again from the same rows:
 
-        1. lock the model's row and check the fence: a modeler that was replaced stops here;
+        1. lock the learning models and check their fence: a modeler that was replaced stops here,
+           and one whose tasks have learned others than there are now;
         2. check that the batch follows the last one committed, so that none is applied twice;
         3. merge the staged rows, history, event ids, dead letters and catalogue entries, and
            check their numbers against what the tasks reported: staging is unlogged, and a task's
@@ -213,7 +235,9 @@ class Truth:
         Raises
         ------
         Fenced
-            If another modeler has taken the model over.
+            If another modeler has taken over.
+        ModelsChanged
+            If others learn now than those of the lease; nothing was changed.
         EventTwice
             If a rating is staged twice; nothing was changed.
         StagingLost
@@ -221,57 +245,14 @@ class Truth:
         psycopg2.Error
             If Postgres does not answer; it is then unknown whether the commit happened.
         """
-        model, as_of = lease.model, commit.as_of
         started = time.perf_counter()
         with self._connection, self._connection.cursor() as cur:
-            cur.execute("SELECT fence, batch FROM models WHERE model = %s FOR UPDATE", (model,))
-            fence, batch = _one(cur)
-            if fence != lease.fence:
-                raise Fenced(f"model {model} has been taken over by another modeler")
-            if batch != as_of.batch - 1:
-                raise Fenced(
-                    f"model {model} is at micro-batch {batch}, not {as_of.batch - 1}: "
-                    "something else has written to it"
-                )
-
+            _check(lock_learning(cur), lease, commit.as_of.batch)
             _merge(cur, lease, commit)
-
-            cur.execute(
-                """UPDATE models SET rating_sum = %s, rating_count = %s, batch = %s
-                   WHERE model = %s RETURNING extract(epoch FROM clock_timestamp())""",
-                (as_of.rating_sum, as_of.rating_count, as_of.batch, model),
-            )
-            at = float(_one(cur)[0])
-            for topic, partitions in as_of.offsets.items():
-                for partition, following in partitions.items():
-                    cur.execute(
-                        """INSERT INTO offsets VALUES (%s, %s, %s, %s)
-                           ON CONFLICT (model, topic, partition)
-                           DO UPDATE SET next_offset = excluded.next_offset""",
-                        (model, topic, partition, following),
-                    )
-            errors = commit.errors
-            cur.execute(
-                """INSERT INTO micro_batches VALUES
-                   (%s, %s, to_timestamp(%s), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-                (
-                    model,
-                    as_of.batch,
-                    at,
-                    errors.ratings,
-                    commit.duplicates,
-                    commit.total("dead_letters"),
-                    errors.squared,
-                    errors.absolute,
-                    errors.warm_ratings,
-                    errors.warm_squared,
-                    as_of.rating_count,
-                    json.dumps({**commit.seconds, "commit": time.perf_counter() - started}),
-                    as_of.fields()["offsets"],
-                ),
-            )
+            at = _advance(cur, lease, commit.as_of)
+            _measure(cur, commit, at, time.perf_counter() - started)
             merged()
-        return replace(as_of, at=at)
+        return replace(commit.as_of, at=at)
 
     def state(self, model: int) -> AsOf:
         """How far a model has learned, as committed."""
@@ -313,19 +294,104 @@ class Truth:
             )
 
 
-def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
-    slot, model = slot_of(commit.as_of.batch), lease.model
-    by = (lease.fence, [one.task for one in commit.staged])
-    for side in ("user", "item"):
-        cur.execute(
-            f"""INSERT INTO {side}_rows_{model} (model, id, n, batch, state)
-                SELECT {model}, id, n, %s, state FROM staged_rows_{slot}
-                WHERE fence = %s AND task = ANY(%s) AND side = '{side}'
-                ON CONFLICT (model, id) DO UPDATE
-                SET n = excluded.n, batch = excluded.batch, state = excluded.state""",
-            (commit.as_of.batch, *by),
+def lock_learning(cur: cursor) -> list[tuple[int, int, int]]:
+    """Lock the models that learn with the stream, until the end of the transaction.
+
+    Whoever holds this lock is between two micro-batches: no other is committed meanwhile.
+
+    Returns
+    -------
+    list of tuple
+        Number, fence and last micro-batch of each.
+    """
+    cur.execute(
+        """SELECT model, fence, batch FROM models WHERE status IN ('candidate', 'serving')
+           ORDER BY model FOR UPDATE"""
+    )
+    return cur.fetchall()
+
+
+def _check(learning: Sequence[tuple[int, int, int]], lease: Lease, batch: int) -> None:
+    held = [row for row in learning if row[0] in lease.models]
+    if any(fence != lease.fence for _, fence, _ in held):
+        raise Fenced("another modeler has taken over")
+    if [model for model, _, _ in learning] != sorted(lease.models):
+        raise ModelsChanged(
+            f"models {', '.join(str(model) for model, _, _ in learning)} learn now, "
+            f"not {', '.join(map(str, sorted(lease.models)))}"
         )
-        _expect(cur, commit.total(f"{side}_rows"), f"{side} rows")
+    for model, _, last in held:
+        if last != batch - 1:
+            raise Fenced(
+                f"model {model} is at micro-batch {last}, not {batch - 1}: "
+                "something else has written to it"
+            )
+
+
+def _advance(cur: cursor, lease: Lease, as_of: AsOf) -> float:
+    """Write how far all models have learned; the time of that."""
+    cur.execute(
+        """UPDATE models SET rating_sum = %s, rating_count = %s, batch = %s
+           WHERE model = ANY(%s) RETURNING extract(epoch FROM clock_timestamp())""",
+        (as_of.rating_sum, as_of.rating_count, as_of.batch, list(lease.models)),
+    )
+    at = float(_one(cur)[0])
+    execute_values(
+        cur,
+        """INSERT INTO offsets (model, topic, partition, next_offset) VALUES %s
+           ON CONFLICT (model, topic, partition)
+           DO UPDATE SET next_offset = excluded.next_offset""",
+        [
+            (model, topic, partition, following)
+            for model in lease.models
+            for topic, partitions in as_of.offsets.items()
+            for partition, following in partitions.items()
+        ],
+    )
+    return at
+
+
+def _measure(cur: cursor, commit: Commit, at: float, seconds: float) -> None:
+    execute_values(
+        cur,
+        """INSERT INTO micro_batches
+           (model, batch, at, ratings, duplicates, dead_letters, squared_error, absolute_error,
+            warm_ratings, warm_squared_error, total_ratings, seconds, offsets) VALUES %s""",
+        [
+            (
+                model,
+                commit.as_of.batch,
+                datetime.fromtimestamp(at, UTC),
+                errors.ratings,
+                commit.duplicates,
+                commit.total("dead_letters"),
+                errors.squared,
+                errors.absolute,
+                errors.warm_ratings,
+                errors.warm_squared,
+                commit.as_of.rating_count,
+                json.dumps({**commit.seconds, "commit": seconds}),
+                commit.as_of.fields()["offsets"],
+            )
+            for model, errors in commit.errors.items()
+        ],
+    )
+
+
+def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
+    slot = slot_of(commit.as_of.batch)
+    by = (lease.fence, [one.task for one in commit.staged])
+    for model in lease.models:
+        for side in SIDES:
+            cur.execute(
+                f"""INSERT INTO {side}_rows_{model} (model, id, n, batch, state)
+                    SELECT {model}, id, n, %s, state FROM staged_rows_{slot}
+                    WHERE fence = %s AND task = ANY(%s) AND model = {model} AND side = '{side}'
+                    ON CONFLICT (model, id) DO UPDATE
+                    SET n = excluded.n, batch = excluded.batch, state = excluded.state""",
+                (commit.as_of.batch, *by),
+            )
+            _expect(cur, commit.rows(model, side), f"{side} rows of model {model}")
     cur.execute(
         f"""INSERT INTO ratings
             SELECT "user", item, rating, rated_at, partition, "offset" FROM staged_ratings_{slot}

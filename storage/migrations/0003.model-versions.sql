@@ -12,3 +12,12 @@ ALTER TABLE models
     ADD served_at   timestamptz,               -- when it last began to serve
     ADD retired_at  timestamptz;
 UPDATE models SET served_at = created_at WHERE status = 'serving';
+
+-- A task stages the rows of several models.
+DO $$
+BEGIN
+    FOR slot IN 0..3 LOOP
+        EXECUTE format('TRUNCATE staged_rows_%s', slot);
+        EXECUTE format('ALTER TABLE staged_rows_%s ADD model integer NOT NULL', slot);
+    END LOOP;
+END $$;

@@ -83,7 +83,10 @@ class Modeler:
         )
 
     def learned(self) -> int:
-        return int(self.query("SELECT coalesce(sum(next_offset), 0) FROM offsets")[0][0])
+        """By the serving model."""
+        learned = """SELECT coalesce(sum(next_offset), 0) FROM offsets JOIN models USING (model)
+                     WHERE status = 'serving'"""
+        return int(self.query(learned)[0][0])
 
     def query(self, query: str) -> list[tuple]:
         with psycopg2.connect(self.dsn) as opened, opened.cursor() as cur:

@@ -45,9 +45,9 @@ def assert_rating_head_of_an_uninterrupted_run(modeler: Modeler, ratings: Rating
     assert modeler.query("SELECT rating_sum FROM models") == [(model.mean.total,)]
 
 
-def await_projected(modeler: Modeler) -> None:
+def await_projected(modeler: Modeler, model: int = 1) -> None:
     """Wait until Redis says that it is as far as Postgres."""
-    keys = _keys(modeler)
+    keys = _keys(modeler, model)
     with redis.Redis.from_url(modeler.environment["RECOMMENDER_REDIS_URL"]) as client:
 
         def projected() -> bool:
@@ -55,20 +55,21 @@ def await_projected(modeler: Modeler) -> None:
                 batch = client.hget(keys.state, "batch")
             except redis.RedisError:
                 return False
-            return batch is not None and modeler.query("SELECT batch FROM models") == [
-                (int(batch),)
-            ]
+            return batch is not None and modeler.query(
+                f"SELECT batch FROM models WHERE model = {model}"
+            ) == [(int(batch),)]
 
         modeler.wait_for(projected, "the projection")
 
 
-def assert_projection_equals_truth(modeler: Modeler) -> None:
-    """Redis has every row and rating of Postgres, and nothing else."""
-    keys = _keys(modeler)
+def assert_projection_equals_truth(modeler: Modeler, model: int = 1) -> None:
+    """Redis has every row of the model and every rating of Postgres, and nothing else."""
+    keys = _keys(modeler, model)
     with redis.Redis.from_url(modeler.environment["RECOMMENDER_REDIS_URL"]) as client:
         expected: dict[str, object] = {}
         for side, name in (("user", keys.user), ("item", keys.item)):
-            for one, n, state in modeler.query(f"SELECT id, n, state FROM {side}_rows"):
+            rows = f"SELECT id, n, state FROM {side}_rows_{model}"
+            for one, n, state in modeler.query(rows):
                 expected[name(one)] = n.to_bytes(4, "little") + bytes(state)
         history = 'SELECT "user", item, rating FROM ratings ORDER BY partition, "offset"'
         rated: dict[str, dict[str, float]] = {}
@@ -84,9 +85,11 @@ def assert_projection_equals_truth(modeler: Modeler) -> None:
         assert found == expected
         assert found_rated == rated
         offsets = json.loads(client.hget(keys.state, "offsets"))
-        stored = modeler.query("SELECT topic, partition, next_offset FROM offsets")
+        stored = modeler.query(
+            f"SELECT topic, partition, next_offset FROM offsets WHERE model = {model}"
+        )
         assert {(t, int(p), n) for t, ps in offsets.items() for p, n in ps.items()} == set(stored)
 
 
-def _keys(modeler: Modeler) -> Keys:
-    return Keys(modeler.environment["RECOMMENDER_REDIS_PREFIX"], 1)
+def _keys(modeler: Modeler, model: int) -> Keys:
+    return Keys(modeler.environment["RECOMMENDER_REDIS_PREFIX"], model)

@@ -24,6 +24,7 @@ from storage.staging import Staged, TaskStore
 from storage.truth import Commit, Lease, StagingLost, Truth
 
 STATE = b"\x00" * ModelSettings().format.state.itemsize
+STAGED = Staged(7, user_rows={1: 1})
 
 
 @pytest.fixture
@@ -39,17 +40,23 @@ def truth(settings: PostgresSettings) -> Iterator[Truth]:
 
 @pytest.fixture
 def lease(truth: Truth) -> Lease:
-    model = truth.serving_or_new_model(ModelSettings().model_dump(mode="json"), "")
-    return truth.take_over(model, patience=0)
+    truth.serving_or_new_model(ModelSettings().model_dump(mode="json"), "")
+    return truth.take_over(patience=0)
 
 
 def staged_row(dsn: str, lease: Lease, slot: int = 1) -> Commit:
     """A micro-batch that changes one user's row, staged."""
-    columns = {"side": pa.array(["user"]), "id": pa.array(["u"]), "n": pa.array([1], pa.int32())}
+    columns = {
+        "model": pa.array([lease.serving], pa.int32()),
+        "side": pa.array(["user"]),
+        "id": pa.array(["u"]),
+        "n": pa.array([1], pa.int32()),
+        "state": pa.array([STATE]),
+    }
     with closing(TaskStore(dsn)) as store:
-        store.stage("rows", slot, lease.fence, 7, columns | {"state": pa.array([STATE])})
+        store.stage("rows", slot, lease.fence, 7, columns)
     as_of = replace(lease.as_of, batch=lease.as_of.batch + 1, offsets={"ratings": {0: 5}})
-    return Commit(as_of, [Staged(7, user_rows=1)], Errors())
+    return Commit(as_of, [STAGED], {lease.serving: Errors()})
 
 
 def test_one_who_was_replaced_commits_nothing(truth: Truth, lease: Lease, dsn: str) -> None:
@@ -59,7 +66,7 @@ def test_one_who_was_replaced_commits_nothing(truth: Truth, lease: Lease, dsn: s
     opened.close()
     with pytest.raises(Fenced, match="taken over"):
         truth.commit(lease, commit)
-    assert truth.state(lease.model) == lease.as_of
+    assert truth.state(lease.serving) == lease.as_of
 
 
 def test_a_batch_is_committed_once(truth: Truth, lease: Lease, dsn: str) -> None:
@@ -76,7 +83,7 @@ def test_what_staging_lost_is_noticed_and_nothing_is_changed(
     truth.empty_slot(1)  # as a crash of Postgres leaves an unlogged table
     with pytest.raises(StagingLost, match="0 of 1 user rows"):
         truth.commit(lease, commit)
-    assert truth.state(lease.model) == lease.as_of
+    assert truth.state(lease.serving) == lease.as_of
     assert truth.commit(lease, staged_row(dsn, lease)).offsets == {"ratings": {0: 5}}
 
 
@@ -85,7 +92,7 @@ def test_another_holder_s_and_another_attempt_s_rows_do_not_count(
 ) -> None:
     staged_row(dsn, replace(lease, fence=lease.fence - 1))
     commit = staged_row(dsn, lease)
-    assert truth.commit(lease, replace(commit, staged=[Staged(7, user_rows=1)])).batch == 1
+    assert truth.commit(lease, replace(commit, staged=[STAGED])).batch == 1
 
 
 def test_a_second_modeler_is_turned_away_while_the_first_hangs_in_its_commit(
@@ -103,13 +110,13 @@ def test_a_second_modeler_is_turned_away_while_the_first_hangs_in_its_commit(
     assert hangs.wait(10)
     try:
         with closing(Truth(settings)) as second:
-            assert second.serving_or_new_model({}, "") == lease.model
+            assert second.serving_or_new_model({}, "") == lease.serving
             with pytest.raises(Fenced, match="another modeler"):
-                second.take_over(lease.model, patience=0.3)
+                second.take_over(patience=0.3)
     finally:
         goes_on.set()
         first.join(10)
-    assert truth.state(lease.model).batch == 1
+    assert truth.state(lease.serving).batch == 1
 
 
 def test_a_lost_connection_gives_the_model_up(
@@ -123,7 +130,7 @@ def test_a_lost_connection_gives_the_model_up(
         )
     opened.close()
     with closing(Truth(settings)) as second:
-        later = second.take_over(lease.model, patience=5)
+        later = second.take_over(patience=5)
         assert later.fence == lease.fence + 1
         with pytest.raises(psycopg2.Error):
             truth.commit(lease, commit)

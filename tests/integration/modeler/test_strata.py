@@ -16,7 +16,7 @@ import pytest
 
 from modeler.backlog import dealt
 from modeler.strata import Cut, cutter, reader, stratum
-from modeler.task import Report, Task
+from modeler.task import Report, Task, Version
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
 from recommender.rows import Rows
@@ -88,8 +88,8 @@ def log_of(ratings: list[tuple[str, str, float]], partitions: int) -> list[pa.Re
 def lease(dsn: str) -> Iterator[Lease]:
     settings = PostgresSettings(postgres_dsn=dsn)
     with closing(Truth(settings)) as truth:
-        model = truth.serving_or_new_model(SETTINGS.model_dump(mode="json"), "test")
-        yield truth.take_over(model, 1.0)
+        truth.serving_or_new_model(SETTINGS.model_dump(mode="json"), "test")
+        yield truth.take_over(1.0)
 
 
 def learn(
@@ -102,11 +102,12 @@ def learn(
     """What Spark does: run the tasks, and bring what they give to the next ones, in any order."""
     with closing(Truth(PostgresSettings(postgres_dsn=dsn))) as truth:
         truth.empty_slot(slot_of(1))
-    task = Task(lease.model, lease.fence, SETTINGS, dsn, "ratings")
+    version = Version(lease.serving, SETTINGS)
+    task = Task([version], lease.fence, dsn, "ratings")
     read = [one for part in log for one in reader(task, lease.as_of, None, blocks)(iter([part]))]
     readers = [Report.decode(one["report"][0].as_py()) for one in read]
     total, count = sum(one.total for one in readers), sum(one.count for one in readers)
-    cut = Cut(blocks, dealt(readers, blocks), lease.as_of, total, count, sampler=0)
+    cut = Cut(version, blocks, dealt(readers, blocks), lease.as_of, total, count, sampler=0)
 
     pieces = [piece for part in read for piece in cutter(task, cut)(iter([part]))]
     for number in range(blocks):
@@ -124,7 +125,7 @@ def learn(
     rows: dict[str, dict[str, bytes]] = {"user": {}, "item": {}}
     with closing(TaskStore(dsn)) as store:
         # outside of Spark an attempt has no number
-        staged = store.staged_rows(Address(slot_of(1), lease.fence, [0]))
+        staged = store.staged_rows(Address(slot_of(1), lease.fence, [0]), lease.serving)
     packed = rows_of(staged, SETTINGS.format).pack()
     sides, ids = staged["side"].to_pylist(), staged["id"].to_pylist()
     for side, one, row in zip(sides, ids, packed, strict=True):
@@ -150,7 +151,7 @@ def test_one_block_is_one_task_bit_for_bit(dsn: str, lease: Lease) -> None:
         assert found == ids
         for name in ("n", "bias", "factors"):
             np.testing.assert_array_equal(getattr(stored, name), getattr(rows, name))
-    assert learned.learners[0].errors == errors
+    assert learned.learners[0].errors == {lease.serving: errors}
     assert learned.readers[0].total == model.mean.total
 
 
@@ -168,7 +169,7 @@ def test_blocks_learn_each_rating_once_and_as_well(dsn: str, lease: Lease, block
         assert dict(zip(ids, rows.n.tolist(), strict=True)) == Counter(
             rating[place] for rating in training
         )
-    assert sum(one.errors.ratings for one in cut.learners) == len(training)
+    assert sum(one.errors[lease.serving].ratings for one in cut.learners) == len(training)
     assert sum(one.staged.ratings for one in cut.readers) == len(training)
 
     def rmse(learned: Learned) -> float:
@@ -200,5 +201,5 @@ def test_no_block_waits_long_for_one_with_the_hot_ids(dsn: str, lease: Lease) ->
         for _ in range(20_000)
     ]
     learned = learn(dsn, lease, log_of(ratings, PARTITIONS), blocks=4)
-    sizes = [one.errors.ratings for one in learned.learners]
+    sizes = [one.errors[lease.serving].ratings for one in learned.learners]
     assert max(sizes) < 1.25 * sum(sizes) / 4

@@ -68,6 +68,7 @@ def test_a_micro_batch_arrives_whole(projection, redis_url):
             pa.array(["ü"] * 3), pa.array(["a", "b:c", "a"]), np.array([3.0, 4.5, 0.5], np.float32)
         )
         projection.announce(STATE, users=["ü"], items=["a", "b:c"], catalogue=["a"])
+        projection.serve()
 
     change, users, bare, items, serving, state, again = asyncio.run(follow())
     assert (change.as_of, change.items, change.users) == (STATE, ["a", "b:c"], ["ü"])

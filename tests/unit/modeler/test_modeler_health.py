@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any, cast
 
 import httpx
 import pytest
 
 from modeler import health
-from recommender.errors import MissingRequirement
+from recommender.errors import MissingRequirement, Unavailable
 
 
 @pytest.fixture
@@ -24,14 +22,6 @@ def url() -> Iterator[str]:
     health.HEALTH.stopped()
 
 
-def event(**fields: object) -> Any:
-    return cast(Any, SimpleNamespace(**fields))
-
-
-def progress(*sources: dict[str, object]) -> Any:
-    return event(progress=event(json=json.dumps({"sources": sources})))
-
-
 def test_live_before_anything_runs(url: str) -> None:
     answer = httpx.get(f"{url}/health/live")
     assert (answer.status_code, answer.json()) == (200, {"status": "live"})
@@ -42,11 +32,9 @@ def test_ready_from_the_start_of_a_query_to_its_end(url: str) -> None:
     assert before.status_code == 503
     assert before.headers["content-type"] == "application/problem+json"
     assert "the stream is not running" in before.json()["detail"]
-    health.HEALTH.onQueryStarted(event(runId="a"))
+    health.HEALTH.started(lambda: 0)
     assert httpx.get(f"{url}/health/ready").json() == {"status": "ready"}
-    health.HEALTH.onQueryTerminated(event(runId="another"))
-    assert httpx.get(f"{url}/health/ready").is_success
-    health.HEALTH.onQueryTerminated(event(runId="a"))
+    health.HEALTH.stopped()
     assert httpx.get(f"{url}/health/ready").status_code == 503
 
 
@@ -55,20 +43,21 @@ def lag(url: str) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith("modeler_records_beh"))
 
 
-def test_lag_is_what_the_log_has_past_the_last_micro_batch(url: str) -> None:
-    one = {
-        "endOffset": {"ratings": {"0": 10, "1": 5}},
-        "latestOffset": {"ratings": {"0": 17, "1": 5}},
-    }
-    other = {"endOffset": {"items": {"0": 1}}, "latestOffset": {"items": {"0": 4}}}
-    health.HEALTH.onQueryProgress(progress(one, other))
-    assert lag(url) == 7 + 3
-    health.HEALTH.onQueryIdle(event())
+def test_lag_is_found_out_when_it_is_asked_for(url: str) -> None:
+    found = iter([10, 0])
+    health.HEALTH.started(lambda: next(found))
+    assert lag(url) == 10
     assert lag(url) == 0
 
 
-def test_a_progress_without_offsets_is_no_lag() -> None:
-    assert health.behind({"endOffset": None, "latestOffset": None}) == 0
+def test_lag_is_not_known_where_kafka_is_away_or_nothing_learns(url: str) -> None:
+    def away() -> int:
+        raise Unavailable("Kafka", "it does not answer")
+
+    health.HEALTH.started(away)
+    assert math.isnan(lag(url))
+    health.HEALTH.stopped()
+    assert math.isnan(lag(url))
 
 
 def test_other_addresses_are_problems(url: str) -> None:
