@@ -73,7 +73,7 @@ def _measured(number: int, ratings: int, users: int, items: int, seed: int) -> d
         "rmse": rmse,
         "prequential_rmse": prequential,
         "seconds": sum(seconds.values()),
-        "learn_seconds": seconds["learn"],
+        "steps": {step: round(duration, 3) for step, duration in seconds.items()},
     }
 
 

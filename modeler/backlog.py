@@ -102,8 +102,11 @@ class Backlog:
 
     def _learn_blocks(self, read: DataFrame, cut: Cut) -> list[Report]:
         pieces = read.mapInArrow(cutter(self._task, cut), BLOCK_SCHEMA)
+        # Tasks that would only wait for a core learn their blocks in turn with another's: a task
+        # costs more than a small block. Which block it is decides the result, not which task.
+        tasks = min(cut.blocks, read.sparkSession.sparkContext.defaultParallelism)
         for number in range(cut.blocks):
-            pieces = pieces.repartitionById(cut.blocks, col("task")).mapInArrow(
+            pieces = pieces.repartitionById(tasks, col("task") % tasks).mapInArrow(
                 stratum(self._task, cut, number), BLOCK_SCHEMA
             )
         return [

@@ -5,7 +5,7 @@ Three kinds of tasks, each the function of one step of Spark's plan:
 1. `reader`, one for each partition of the log: reads its records and stages history, catalogue
    entries and dead letters. Its ratings stay with Spark, packed.
 2. `cutter`: cuts a reader's ratings into blocks.
-3. `stratum`, B at a time, B times: learns block (b, b + s). It reads the rows that it is the first
+3. `stratum`, B times, as many tasks side by side as there are cores: learns blocks (b, b + s). It reads the rows that it is the first
    to touch; the item rows then go on to the task that learns them in the next stratum. The last
    ones stage the rows.
 
@@ -121,13 +121,16 @@ def cutter(task: Task, cut: Cut) -> Map:
 
 
 def stratum(task: Task, cut: Cut, number: int) -> Map:
-    """Make the function that learns one block of a stratum (``mapInArrow``)."""
+    """Make the function that learns some blocks of a stratum, in turn (``mapInArrow``)."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        pieces = [piece for batch in batches for piece in batch.to_pylist()]
-        if pieces:
+        blocks: dict[int, list[Piece]] = {}
+        for batch in batches:
+            for piece in batch.to_pylist():
+                blocks.setdefault(piece["task"], []).append(piece)
+        for block in sorted(blocks):
             with store(task.dsn) as kept:
-                yield _blocks(list(_learn(task, kept, cut, number, pieces)))
+                yield _blocks(list(_learn(task, kept, cut, number, blocks.pop(block))))
 
     return run
 
