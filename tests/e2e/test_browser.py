@@ -277,3 +277,27 @@ def test_walking_between_the_pages(browser: Browser, stage: Stage) -> None:
     rate(page, "Rate Heat (1995)", 4)
     expect(page.locator(".panel-recommended .panel-status")).to_contain_text("Learned Heat")
     expect(page.locator(".panel-ratings .film-name")).to_have_text(["Heat"])
+
+
+def test_the_shop_plays(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    page.get_by_role("link", name="Shop").click()
+    expect(page.locator(".panel-shop .panel-status")).to_contain_text(
+        "Both see the same ratings", timeout=120 * SECOND
+    )
+    pictures = page.locator(".shop-image")
+    expect(pictures).to_have_count(4)
+    page.get_by_role("button", name=re.compile("Play|Pause")).click()
+    seen = page.locator(".shop-figure").nth(1).locator(".shop-caption")
+    before = seen.inner_text()
+    expect(seen).not_to_have_text(before)
+    loaded = "[...document.querySelectorAll('.shop-image')].every(i => i.naturalWidth === 300)"
+    page.wait_for_function(loaded)
+    slider = page.get_by_role("slider", name="Step of the film")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()  # it has stopped playing
+    for name, kind in (("Save this step as PNG", b"\x89PNG"), ("Save the film as GIF", b"GIF8")):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        assert download.value.path().read_bytes()[:4] == kind

@@ -13,6 +13,9 @@ from frontend.app import create_root
 from frontend.elements.moving_list import MovingList
 from frontend.elements.stars import Stars
 from frontend.feed import ModelFeed
+from frontend.pages import Shared
+from frontend.projector import Projector
+from recommender.shop import pattern
 from tests.fakes.services import EVIL, World, clients
 
 REFRESH = 0.05  # seconds between two readings of the model
@@ -22,11 +25,13 @@ REFRESH = 0.05  # seconds between two readings of the model
 async def visiting(world: World, path: str = "/") -> AsyncIterator[User]:
     api = Api(*clients(world))
     feed = ModelFeed(api, REFRESH)
-    async with user_simulation(create_root(api, feed, (0.5, 5.0))) as user:
+    shared = Shared((0.5, 5.0), Projector(pattern(60), steps=5))
+    async with user_simulation(create_root(api, feed, shared)) as user:
         await user.open(path)
         try:
             yield user
         finally:
+            await shared.projector.stop()
             await feed.stop()
             await api.close()
 
@@ -337,3 +342,22 @@ def test_nothing_is_asked_while_nobody_looks() -> None:
             assert len(world.requests) == before
 
     asyncio.run(run())
+
+
+def test_the_shop_plays_pauses_and_steps() -> None:
+    async def steps(user: User) -> None:
+        await until(lambda: "Both see the same" in text(user, "shop-status"), "the film", 30)
+        (slider,) = user.find(marker="shop-slider").elements
+        await until(lambda: slider.value == 5, "the film to play to its end")  # type: ignore[attr-defined]
+        (play,) = user.find(marker="shop-play").elements
+        await until(lambda: play.props["aria-label"] == "Play", "the end to stop it")
+        user.find(marker="shop-back").click()
+        assert slider.value == 4  # type: ignore[attr-defined]
+        await user.should_see("2,304 of 3,600 ratings")  # (4/5)² of 60 × 60
+        user.find(marker="shop-next").click()
+        await user.should_see("3,600 of 3,600 ratings")
+        user.find(marker="shop-play").click()  # from the start again
+        await until(lambda: slider.value < 5, "the start")  # type: ignore[attr-defined]
+        assert play.props["aria-label"] == "Pause"
+
+    visit(World(), steps, "/shop")
