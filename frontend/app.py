@@ -14,7 +14,7 @@ from nicegui import app as nicegui_app
 from frontend import frame
 from frontend.api import Api
 from frontend.feed import ModelFeed
-from frontend.pages import Page, Shared, for_you, live, shop
+from frontend.pages import Page, Shared, film, for_you, live, shop, taste_map
 from frontend.projector import Projector, router
 from frontend.secret import storage_secret
 from frontend.settings import FrontendSettings
@@ -22,7 +22,13 @@ from frontend.visit import Visit
 from frontend.visitor import Visitor
 from service.app import create_app
 
-PAGES: tuple[Page, ...] = (for_you.PAGE, live.PAGE, shop.PAGE)
+PAGES: tuple[Page, ...] = (
+    for_you.PAGE,
+    film.PAGE,
+    taste_map.PAGE,
+    live.PAGE,
+    shop.PAGE,
+)
 TITLE = "Recommender"
 # What arrives this fast is in the first picture; the rest follows over the socket.
 FIRST_PICTURE = 0.15  # seconds

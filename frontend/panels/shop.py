@@ -7,6 +7,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import ValueChangeEventArguments
 
+from frontend.elements.range_field import RangeField
 from frontend.panels.panel import Panel
 from frontend.projector import FILM, Projector
 
@@ -53,12 +54,10 @@ class ShopPanel:
             self._play = _button("play_arrow", "Play", self.toggle).mark("shop-play")
             _button("skip_previous", "One step back", lambda: self._by(-1)).mark("shop-back")
             _button("skip_next", "One step on", lambda: self._by(1)).mark("shop-next")
-            self._slider = (
-                ui.slider(min=1, max=self._projector.steps, value=1, on_change=self._slid)
-                .classes("shop-slider")
-                .mark("shop-slider")
-            )
-            self._slider.props["aria-label"] = "Step of the film"
+            self._slider = RangeField(
+                "Step of the film", 1, self._projector.steps, value=1, on_change=self._slid
+            ).mark("shop-slider")
+            self._slider.classes("shop-slider")
             self._speed = (
                 ui.toggle(SPEEDS, value=1, on_change=self._set_speed)
                 .props("no-caps dense unelevated")
@@ -102,11 +101,9 @@ class ShopPanel:
         self._set_playing(False)
         self.show(self._step + steps)
 
-    def _slid(self, event: ValueChangeEventArguments[float | None]) -> None:
-        step = int(event.value or 1) - 1
-        if step != self._step:
-            self._set_playing(False)
-            self.show(step)
+    def _slid(self, step: float) -> None:
+        self._set_playing(False)
+        self.show(int(step) - 1)
 
     def show(self, step: int) -> None:
         """Show a step, or the nearest that is ready."""

@@ -287,8 +287,9 @@ def test_the_shop_plays(browser: Browser, stage: Stage) -> None:
     )
     pictures = page.locator(".shop-image")
     expect(pictures).to_have_count(4)
-    page.get_by_role("button", name=re.compile("Play|Pause")).click()
     seen = page.locator(".shop-figure").nth(1).locator(".shop-caption")
+    expect(seen).to_have_text("90,000 of 90,000 ratings", timeout=30 * SECOND)
+    page.get_by_role("button", name="Play").click()
     before = seen.inner_text()
     expect(seen).not_to_have_text(before)
     loaded = "[...document.querySelectorAll('.shop-image')].every(i => i.naturalWidth === 300)"
@@ -301,3 +302,26 @@ def test_the_shop_plays(browser: Browser, stage: Stage) -> None:
         with page.expect_download() as download:
             page.get_by_role("link", name=name).click()
         assert download.value.path().read_bytes()[:4] == kind
+
+
+def test_from_a_film_to_another_and_to_the_map(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    page.locator(".panel-recommended").get_by_role("link", name="The Matrix").click()
+    expect(page.locator(".film-title")).to_have_text("The Matrix")
+    expect(page).to_have_title("The Matrix · Recommender")
+    expect(page.locator(".panel-belief .part-sum .part-value")).to_have_text("3.54 ★")
+    page.locator(".panel-similar").get_by_role("link", name="Alien").click()
+    expect(page.locator(".film-title")).to_have_text("Alien")
+    rate(page, "Rate Alien (1979)", 5, panel="film")
+    expect(page.locator(".panel-belief .part-sum .part-value")).to_have_text("5.00 ★")
+    page.reload()
+    expect(page.locator(".film-title")).to_have_text("Alien")
+    page.get_by_role("link", name="Map").click()
+    expect(page.locator(".panel-near .film-name").first).to_have_text("Alien")
+    expect(page.get_by_role("img", name=re.compile("Scatter chart of 16 films"))).to_be_visible()
+    # The tooltip of the film whose title is markup: text, and no element of it.
+    box = page.locator(".map-chart").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -100)
+    assert page.evaluate("window.hacked") is None
