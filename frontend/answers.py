@@ -59,6 +59,33 @@ class AsOf(Answer):
         return max(0.0, now - at.timestamp())
 
 
+class Reason(Answer):
+    """One of the visitor's ratings that a score comes from."""
+
+    item: str
+    title: str | None = None
+    rating: float | None = None
+    part: str = ""
+    contribution: float = 0.0
+    share: float = 0.0
+
+
+class Explanation(Answer):
+    """What the score of a recommendation adds up from."""
+
+    parts: dict[str, float] = Field(default_factory=dict)
+    why: list[Reason] = Field(default_factory=list)
+
+
+class RatingParts(Answer):
+    """What a predicted rating adds up from: μ, you, the film, taste."""
+
+    mean: float
+    user_bias: float
+    item_bias: float
+    taste: float
+
+
 class Item(Answer):
     """One entry of a list; the meaning of `score` depends on the list."""
 
@@ -66,6 +93,8 @@ class Item(Answer):
     score: float
     title: str | None = None
     source: str = ""
+    explanation: Explanation | None = None
+    parts: RatingParts | None = None
 
 
 class ItemList(Answer):
@@ -110,3 +139,101 @@ class Model(Answer):
     settings: dict[str, Any] = Field(default_factory=dict)
     counts: Counts = Counts()
     series: list[Measurement] = Field(default_factory=list)
+
+
+class Film(Answer):
+    """What is known of one item."""
+
+    item: str
+    title: str | None = None
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    available: bool = True
+    ratings: int = 0
+    score: float = 0.0
+
+    @property
+    def genres(self) -> list[str]:
+        """Its genres, as far as the catalogue's owner wrote them as a list."""
+        genres = self.attributes.get("genres")
+        return [str(genre) for genre in genres] if isinstance(genres, list) else []
+
+
+class RatingCount(Answer):
+    """How many users gave a rating."""
+
+    rating: float
+    users: int
+
+
+class FilmRatings(Answer):
+    """How an item is rated; `share`: of all ratings, the random part looked through."""
+
+    share: float = 1.0
+    counts: list[RatingCount] = Field(default_factory=list)
+
+
+class Person(Answer):
+    """One user of a list; the meaning of `score` depends on the list."""
+
+    user: str
+    score: float = 0.0
+    ratings: int = 0
+
+
+class People(Answer):
+    """A list of users."""
+
+    users: list[Person] = Field(default_factory=list)
+
+
+class Coordinates(Answer):
+    """A place on the map."""
+
+    x: float
+    y: float
+
+
+class Place(Coordinates):
+    """An item on the map."""
+
+    item: str
+    title: str | None = None
+    genres: list[str] = Field(default_factory=list)
+    ratings: int = 0
+
+
+class FilmMap(Answer):
+    """The most rated items in a plane, and the visitor where something is known of them."""
+
+    model: int | None = None
+    as_of: AsOf = AsOf()
+    explained: list[float] = Field(default_factory=list)
+    items: list[Place] = Field(default_factory=list)
+    user: Coordinates | None = None
+
+
+class StreamedBatch(Answer):
+    """A micro-batch as it was measured."""
+
+    batch: int
+    at: datetime
+    ratings: int = 0
+    duplicates: int = 0
+    dead_letters: int = 0
+    seconds: dict[str, float] = Field(default_factory=dict)
+
+
+class Freshness(Answer):
+    """Seconds from a rating's own time to the commit that learned it."""
+
+    ratings: int = 0
+    p50: float | None = None
+    p99: float | None = None
+
+
+class Stream(Answer):
+    """How learning goes."""
+
+    dead_letters: int = 0
+    freshness: Freshness = Freshness()
+    batches: list[StreamedBatch] = Field(default_factory=list)

@@ -20,7 +20,18 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from frontend.answers import Accepted, Answer, ItemList, Model, Record
+from frontend.answers import (
+    Accepted,
+    Answer,
+    Film,
+    FilmMap,
+    FilmRatings,
+    ItemList,
+    Model,
+    People,
+    Record,
+    Stream,
+)
 from recommender.errors import InvalidInput, Unavailable
 
 # A person is looking: better a panel that says "away" after two seconds than one that hangs.
@@ -102,6 +113,43 @@ class Api:
     async def ratings(self, user: str) -> ItemList:
         """What a user has rated; score = the rating."""
         return await self._get(f"/users/{quote(user, safe='')}/ratings", {}, ItemList)
+
+    async def representative(self, n: int) -> ItemList:
+        """Popular items that differ from each other: what to ask a newcomer about."""
+        return await self._get("/items/representative", {"n": n}, ItemList)
+
+    async def explain(self, user: str, items: list[str]) -> ItemList:
+        """The expected ratings with what each adds up from."""
+        query = {"user": user, "item": items, "explain": True}
+        return await self._get("/predict", query, ItemList)
+
+    async def film(self, item: str) -> Film:
+        """What is known of an item; `InvalidInput` where there is no such item."""
+        return await self._get(f"/items/{quote(item, safe='')}", {}, Film)
+
+    async def film_ratings(self, item: str) -> FilmRatings:
+        """How an item is rated."""
+        return await self._get(f"/items/{quote(item, safe='')}/ratings", {}, FilmRatings)
+
+    async def film_similar(self, item: str, n: int) -> ItemList:
+        """Items like it; score = cosine."""
+        return await self._get(f"/items/{quote(item, safe='')}/similar", {"n": n}, ItemList)
+
+    async def film_users(self, item: str, n: int) -> People:
+        """Who would like it best, of those who rated last; score = expected rating."""
+        return await self._get(f"/items/{quote(item, safe='')}/users", {"n": n}, People)
+
+    async def film_map(self, user: str, n: int) -> FilmMap:
+        """The most rated items in a plane, and the user among them."""
+        return await self._get("/items/map", {"user": user, "n": n}, FilmMap)
+
+    async def active_users(self, n: int) -> People:
+        """Who rated last."""
+        return await self._get("/users/active", {"n": n}, People)
+
+    async def stream(self, n: int) -> Stream:
+        """The last micro-batches, dead letters, freshness."""
+        return await self._get("/model/stream", {"n": n}, Stream)
 
     async def model(self) -> Model:
         """The serving model with its measurements."""

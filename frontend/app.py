@@ -8,27 +8,34 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from nicegui import PageArguments, ui
 from nicegui import app as nicegui_app
-from nicegui import ui
 
 from frontend import frame
 from frontend.api import Api
 from frontend.feed import ModelFeed
-from frontend.pages import Page, for_you, live
+from frontend.pages import Page, Shared, film, for_you, live, shop, taste_map
+from frontend.projector import Projector, router
 from frontend.secret import storage_secret
 from frontend.settings import FrontendSettings
 from frontend.visit import Visit
 from frontend.visitor import Visitor
 from service.app import create_app
 
-PAGES: tuple[Page, ...] = (for_you.PAGE, live.PAGE)
+PAGES: tuple[Page, ...] = (
+    for_you.PAGE,
+    film.PAGE,
+    taste_map.PAGE,
+    live.PAGE,
+    shop.PAGE,
+)
 TITLE = "Recommender"
 # What arrives this fast is in the first picture; the rest follows over the socket.
 FIRST_PICTURE = 0.15  # seconds
 
 
 def create_root(
-    api: Api, feed: ModelFeed, scale: tuple[float, float], pages: Sequence[Page] = PAGES
+    api: Api, feed: ModelFeed, shared: Shared, pages: Sequence[Page] = PAGES
 ) -> Callable[[], object]:
     """The function that draws everything for one visitor who opens a page."""
 
@@ -36,12 +43,14 @@ def create_root(
         visit = Visit(api, feed, Visitor(nicegui_app.storage.user))
         loading: list[asyncio.Task[None]] = []
 
-        def builder(page: Page) -> Callable[[], None]:
-            def build() -> None:
+        def builder(page: Page) -> Callable[[PageArguments], None]:
+            def build(asked: PageArguments) -> None:
                 ui.page_title(f"{page.title} · {TITLE}")
                 here(page)
-                loading.extend(page.build(visit, scale))
+                loading.extend(page.build(visit, shared, dict(asked.query_parameters)))
 
+            # NiceGUI looks for the class itself, and annotations are text in this module.
+            build.__annotations__["asked"] = PageArguments
             return build
 
         frame.add_head()
@@ -66,19 +75,22 @@ def build(settings: FrontendSettings) -> FastAPI:
         logging.getLogger(name).setLevel(logging.WARNING)
     api = Api.at(str(settings.ingest_url), str(settings.predictor_url), settings.api_key)
     feed = ModelFeed(api, settings.frontend_refresh_seconds)
+    projector = Projector()
+    shared = Shared((settings.rating_min, settings.rating_max), projector)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await projector.stop()
         await feed.stop()
         await api.close()
 
-    service = create_app(TITLE, settings, lifespan=lifespan)
+    service = create_app(TITLE, settings, routers=[router(projector)], lifespan=lifespan)
     secret = settings.frontend_storage_secret
     nicegui_app.storage.path = settings.frontend_state
     ui.run_with(
         service,
-        root=create_root(api, feed, (settings.rating_min, settings.rating_max)),
+        root=create_root(api, feed, shared),
         title=TITLE,
         favicon=frame.STATIC / "icon.svg",
         dark=None,

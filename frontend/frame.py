@@ -47,7 +47,7 @@ def header(visit: Visit, pages: Sequence[Page]) -> Callable[[Page], None]:
         if len(pages) > 1:
             with ui.element("nav").classes("ways") as nav:
                 nav.props["aria-label"] = "Pages"
-                for page in pages:
+                for page in [page for page in pages if page.listed]:
                     ways[page.path] = ui.link(page.title, page.path).classes("way")
         ui.element("div").classes("space")
         pulse = ui.label("connecting …").classes("pulse").mark("pulse")

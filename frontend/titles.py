@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from urllib.parse import urlencode
+
+FILM_PAGE = "/film"
 
 _YEAR = re.compile(r"^(?P<name>.+?)\s*\((?P<year>\d{4})(?:[-–]\d{0,4})?\)\s*$", re.DOTALL)
 _ARTICLE = re.compile(r"^(?P<name>.+), (?P<article>The|A|An)$")
@@ -39,3 +42,14 @@ def readable(title: str | None, item: str) -> Title:
     if match := _ARTICLE.match(name):
         name = f"{match['article']} {match['name']}"
     return Title(name, year)
+
+
+def film_page(item: str) -> str:
+    """The address of a film's page.
+
+    Examples
+    --------
+    >>> film_page("a/b & c")
+    '/film?item=a%2Fb+%26+c'
+    """
+    return f"{FILM_PAGE}?{urlencode({'item': item})}"

@@ -12,7 +12,7 @@ from predictor.follower import Follower
 from predictor.neighbours import Neighbours
 from predictor.parts import Predictor
 from predictor.report import Reporter
-from predictor.routes import items, model, predict, recommend, users
+from predictor.routes import inside, items, model, predict, recommend, users
 from predictor.settings import PredictorSettings
 from predictor.users import UserReader
 from service.app import create_app
@@ -52,6 +52,7 @@ def build(settings: PredictorSettings) -> FastAPI:
         users=UserReader(projection, truth, settings.remembered_users),
         neighbours=Neighbours(truth, settings.neighbour_users),
         reporter=Reporter(truth),
+        truth=truth,
     )
 
     @asynccontextmanager
@@ -82,7 +83,9 @@ def build(settings: PredictorSettings) -> FastAPI:
         "Predictor",
         settings,
         description=DESCRIPTION,
-        routers=[part.router(predictor) for part in (predict, recommend, items, users, model)],
+        routers=[
+            part.router(predictor) for part in (predict, recommend, inside, items, users, model)
+        ],
         readiness=readiness,
         lifespan=lifespan,
     )

@@ -9,6 +9,7 @@ from predictor.neighbours import Neighbours
 from predictor.report import Reporter
 from predictor.settings import PredictorSettings
 from predictor.users import UserReader
+from storage.reading import TruthReader
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Predictor:
         Users beside a user.
     reporter : Reporter
         What the model says about itself.
+    truth : TruthReader
+        For what is read seldom, and by nobody else.
     """
 
     settings: PredictorSettings
@@ -33,6 +36,7 @@ class Predictor:
     users: UserReader
     neighbours: Neighbours
     reporter: Reporter
+    truth: TruthReader
 
     @property
     def stale(self) -> bool:

@@ -162,6 +162,12 @@ class Snapshot:
     def __init__(self, opened: connection) -> None:
         self._connection = opened
 
+    def fetch(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query; for what other modules of this room read."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+            return cursor.fetchall()
+
     def serving_model(self) -> ModelRecord | None:
         """The model that serves, or None where there is none yet."""
         with self._connection.cursor() as cursor:

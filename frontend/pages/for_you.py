@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
-from frontend.pages import Page, Scale
+from frontend.pages import Page, Shared
 from frontend.panels.accuracy import AccuracyPanel
 from frontend.panels.identity import IdentityPanel
 from frontend.panels.ratings import RatingsPanel
@@ -16,8 +16,9 @@ from frontend.panels.search import SearchPanel
 from frontend.visit import Visit
 
 
-def build(visit: Visit, scale: Scale) -> Sequence[asyncio.Task[None]]:
+def build(visit: Visit, shared: Shared, _query: Mapping[str, str]) -> Sequence[asyncio.Task[None]]:
     """Draw the page."""
+    scale = shared.scale
     IdentityPanel(visit)
     with ui.element("div").classes("grid grid-for-you"):
         search = SearchPanel(visit, scale)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nicegui import ui
 
-from frontend.pages import Page, Scale
+from frontend.pages import Page, Shared
 from frontend.panels.accuracy import AccuracyPanel
 from frontend.panels.figures import FiguresPanel
 from frontend.panels.settings_table import SettingsPanel
 from frontend.visit import Visit
 
 
-def build(visit: Visit, scale: Scale) -> Sequence[asyncio.Task[None]]:
+def build(visit: Visit, _shared: Shared, _query: Mapping[str, str]) -> Sequence[asyncio.Task[None]]:
     """Draw the page; the feed brings all that it shows."""
     with ui.element("div").classes("identity"), ui.element("h1"):
         ui.label("Every rating is tested, then learned.").classes("inline")

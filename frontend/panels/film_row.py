@@ -5,7 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from frontend.elements.stars import Stars
-from frontend.titles import readable
+from frontend.titles import film_page, readable
 from frontend.visit import Visit
 
 
@@ -43,7 +43,7 @@ class FilmRow(ui.element):
             if ranked:
                 self.place = ui.label().classes("film-place")
             with ui.element("div").classes("film-text"):
-                text = ui.label(name.name).classes("film-name")
+                text = ui.link(name.name, film_page(item)).classes("film-name")
                 text.props["title"] = name.spoken
                 with ui.element("div").classes("film-more"):
                     ui.label(name.year).classes("film-year")

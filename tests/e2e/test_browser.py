@@ -277,3 +277,51 @@ def test_walking_between_the_pages(browser: Browser, stage: Stage) -> None:
     rate(page, "Rate Heat (1995)", 4)
     expect(page.locator(".panel-recommended .panel-status")).to_contain_text("Learned Heat")
     expect(page.locator(".panel-ratings .film-name")).to_have_text(["Heat"])
+
+
+def test_the_shop_plays(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    page.get_by_role("link", name="Shop").click()
+    expect(page.locator(".panel-shop .panel-status")).to_contain_text(
+        "Both see the same ratings", timeout=120 * SECOND
+    )
+    pictures = page.locator(".shop-image")
+    expect(pictures).to_have_count(4)
+    seen = page.locator(".shop-figure").nth(1).locator(".shop-caption")
+    expect(seen).to_have_text("90,000 of 90,000 ratings", timeout=30 * SECOND)
+    page.get_by_role("button", name="Play").click()
+    before = seen.inner_text()
+    expect(seen).not_to_have_text(before)
+    loaded = "[...document.querySelectorAll('.shop-image')].every(i => i.naturalWidth === 300)"
+    page.wait_for_function(loaded)
+    slider = page.get_by_role("slider", name="Step of the film")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()  # it has stopped playing
+    for name, kind in (("Save this step as PNG", b"\x89PNG"), ("Save the film as GIF", b"GIF8")):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        assert download.value.path().read_bytes()[:4] == kind
+
+
+def test_from_a_film_to_another_and_to_the_map(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    page.locator(".panel-recommended").get_by_role("link", name="The Matrix").click()
+    expect(page.locator(".film-title")).to_have_text("The Matrix")
+    expect(page).to_have_title("The Matrix · Recommender")
+    expect(page.locator(".panel-belief .part-sum .part-value")).to_have_text("3.54 ★")
+    page.locator(".panel-similar").get_by_role("link", name="Alien").click()
+    expect(page.locator(".film-title")).to_have_text("Alien")
+    rate(page, "Rate Alien (1979)", 5, panel="film")
+    expect(page.locator(".panel-belief .part-sum .part-value")).to_have_text("5.00 ★")
+    page.reload()
+    expect(page.locator(".film-title")).to_have_text("Alien")
+    page.get_by_role("link", name="Map").click()
+    expect(page.locator(".panel-near .film-name").first).to_have_text("Alien")
+    expect(page.get_by_role("img", name=re.compile("Scatter chart of 16 films"))).to_be_visible()
+    # The tooltip of the film whose title is markup: text, and no element of it.
+    box = page.locator(".map-chart").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.wheel(0, -100)
+    assert page.evaluate("window.hacked") is None

@@ -167,13 +167,96 @@ def predictor(world: World) -> FastAPI:
         return listed(scores[:n], "model" if rated else "popular")
 
     @app.get("/predict")
-    async def predict(user: str, item: list[str] = Query()) -> Any:
-        return listed([(i, world.score(user, i)) for i in item])
+    async def predict(user: str, item: list[str] = Query(), explain: bool = False) -> Any:
+        answer = listed([(i, world.score(user, i)) for i in item if i in world.films])
+        if explain:
+            for one in answer["items"]:
+                popularity = 0.6 - 0.03 * list(world.films).index(one["item"])
+                one["parts"] = {
+                    "mean": 3.0,
+                    "user_bias": 0.0,
+                    "item_bias": popularity,
+                    "taste": one["score"] - 3 - popularity,
+                }
+        return answer
 
     @app.get("/items/search")
     async def search(q: str = "", n: int = 10) -> Any:
         found = [i for i, (title, _) in world.films.items() if q.lower() in title.lower()]
         return listed([(i, 100.0) for i in found[:n]])
+
+    @app.get("/items/representative")
+    async def representative(n: int = 10) -> Any:
+        return listed([(i, 100.0) for i in list(world.films)[:n]], "popular")
+
+    @app.get("/items/map")
+    async def plane(user: str, n: int = 300) -> Any:
+        """A genre in each corner; the visitor at the mean of the films rated."""
+        corners = {"animation": (-1.0, 0.0), "crime": (1.0, 0.0), "science": (0.0, 1.0)}
+        places = {
+            i: (corners[genre][0] + number / 100, corners[genre][1])
+            for number, (i, (_, genre)) in enumerate(world.films.items())
+        }
+        mine = [places[i] for i in world.ratings(user)]
+        return {
+            "model": 1,
+            "as_of": _as_of(world),
+            "explained": [0.25, 0.125],
+            "user": {
+                "x": sum(x for x, _ in mine) / len(mine),
+                "y": sum(y for _, y in mine) / len(mine),
+            }
+            if mine
+            else None,
+            "items": [
+                {
+                    "item": i,
+                    "title": world.films[i][0],
+                    "genres": [world.films[i][1]],
+                    "ratings": 10,
+                    "x": x,
+                    "y": y,
+                }
+                for i, (x, y) in places.items()
+            ],
+        }
+
+    @app.get("/items/{item}/ratings")
+    async def film_ratings(item: str) -> Any:
+        counts = [{"rating": 2.0, "users": 1}, {"rating": 4.0, "users": 3}]
+        return {"item": item, "share": 1.0, "counts": counts}
+
+    @app.get("/items/{item}/similar")
+    async def similar(item: str, n: int = 10) -> Any:
+        genre = world.films[item][1]
+        same = [i for i, (_, other) in world.films.items() if other == genre and i != item]
+        return listed([(i, 0.9) for i in same[:n]], "similar")
+
+    @app.get("/items/{item}/users")
+    async def film_users(item: str, n: int = 10) -> Any:
+        users = sorted({str(entry["user"]) for entry in world.log[: world.learned]})
+        scored = [{"user": u, "score": world.score(u, item), "ratings": 1} for u in users]
+        return {"users": sorted(scored, key=lambda one: -float(one["score"]))[:n]}
+
+    @app.get("/items/{item}")
+    async def film(item: str) -> Any:
+        if item not in world.films:
+            return JSONResponse(
+                {"title": "Not Found", "status": 404, "detail": "No item has this id."}, 404
+            )
+        title, genre = world.films[item]
+        return {
+            "item": item,
+            "title": title,
+            "attributes": {"genres": [genre]},
+            "ratings": 4,
+            "score": 3.6,
+        }
+
+    @app.get("/users/active")
+    async def active(n: int = 10) -> Any:
+        users = dict.fromkeys(str(entry["user"]) for entry in reversed(world.log[: world.learned]))
+        return {"users": [{"user": u, "score": 1, "ratings": 1} for u in list(users)[:n]]}
 
     @app.get("/users/{user}/ratings")
     async def ratings(user: str) -> Any:

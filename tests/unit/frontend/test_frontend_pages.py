@@ -13,6 +13,10 @@ from frontend.app import create_root
 from frontend.elements.moving_list import MovingList
 from frontend.elements.stars import Stars
 from frontend.feed import ModelFeed
+from frontend.pages import Shared
+from frontend.panels.film_row import FilmRow
+from frontend.projector import Projector
+from recommender.shop import pattern
 from tests.fakes.services import EVIL, World, clients
 
 REFRESH = 0.05  # seconds between two readings of the model
@@ -22,11 +26,13 @@ REFRESH = 0.05  # seconds between two readings of the model
 async def visiting(world: World, path: str = "/") -> AsyncIterator[User]:
     api = Api(*clients(world))
     feed = ModelFeed(api, REFRESH)
-    async with user_simulation(create_root(api, feed, (0.5, 5.0))) as user:
+    shared = Shared((0.5, 5.0), Projector(pattern(60), steps=5))
+    async with user_simulation(create_root(api, feed, shared)) as user:
         await user.open(path)
         try:
             yield user
         finally:
+            await shared.projector.stop()
             await feed.stop()
             await api.close()
 
@@ -337,3 +343,93 @@ def test_nothing_is_asked_while_nobody_looks() -> None:
             assert len(world.requests) == before
 
     asyncio.run(run())
+
+
+def test_the_shop_plays_pauses_and_steps() -> None:
+    async def steps(user: User) -> None:
+        await until(lambda: "Both see the same" in text(user, "shop-status"), "the film", 30)
+        (slider,) = user.find(marker="shop-slider").elements
+        await until(lambda: slider.value == 5, "the film to play to its end")  # type: ignore[attr-defined]
+        (play,) = user.find(marker="shop-play").elements
+        await until(lambda: play.props["aria-label"] == "Play", "the end to stop it")
+        user.find(marker="shop-back").click()
+        assert slider.value == 4  # type: ignore[attr-defined]
+        await user.should_see("2,304 of 3,600 ratings")  # (4/5)² of 60 × 60
+        user.find(marker="shop-next").click()
+        await user.should_see("3,600 of 3,600 ratings")
+        user.find(marker="shop-play").click()  # from the start again
+        await until(lambda: slider.value < 5, "the start")  # type: ignore[attr-defined]
+        assert play.props["aria-label"] == "Pause"
+
+    visit(World(), steps, "/shop")
+
+
+def test_a_film_and_what_the_model_believes_about_it() -> None:
+    world = World(learning_seconds=0.02)
+
+    async def steps(user: User) -> None:
+        await user.should_see("The Matrix")
+        # 3 of 4 users gave 4, one gave 2
+        await until(
+            lambda: "3.50 ★ on average over 4 users" in text(user, "distribution-status"), ""
+        )
+        await user.should_see("science")
+        # the fake's third film: 3 + 0.54
+        await until(lambda: "expects 3.54 ★" in text(user, "belief-status"), "the belief")
+        await user.should_see("+0.54")
+        await user.should_see("Blade Runner")
+        give(user, "3", 5)
+        await until(lambda: "expects 5.00 ★" in text(user, "belief-status"), "a new belief")
+        await user.should_see("+1.46")  # clipped by the fake at 5
+        await until(lambda: world.learned == 1, "the rating")
+
+    visit(world, steps, "/film?item=3")
+
+
+def test_a_film_that_is_not_there_and_one_without_a_name() -> None:
+    async def steps(user: User) -> None:
+        await user.should_see("No item has this id.")
+
+    visit(World(), steps, "/film?item=nothing")
+
+
+def test_a_film_while_the_predictor_is_away_and_after() -> None:
+    world = World(predictor_away=True)
+
+    async def steps(user: User) -> None:
+        for name in ("film", "belief", "distribution", "similar", "admirers"):
+            await until(lambda name=name: "is away" in text(user, f"{name}-status"), name)
+        world.predictor_away = False
+        await user.should_see("The Matrix", retries=100)
+        for name in ("film", "belief", "distribution", "similar"):
+            await until(lambda name=name: "away" not in text(user, f"{name}-status"), name)
+
+    visit(world, steps, "/film?item=3")
+
+
+def test_the_map_and_the_visitor_on_it() -> None:
+    world = World(learning_seconds=0.02)
+
+    async def steps(user: User) -> None:
+        await user.should_see("Rate a film, and you appear on the map.")
+        (chart,) = user.find(marker="map").elements
+        names = [series["name"] for series in chart.options["series"]]  # type: ignore[attr-defined]
+        assert names == ["animation", "crime", "science"]
+        assert sum(len(series["data"]) for series in chart.options["series"]) == 16  # type: ignore[attr-defined]
+        world.log.append({"user": "42", "item": "2", "rating": 5.0, "event_id": "0"})
+        world.learned = 1
+        await user.open("/")
+        await until(lambda: bool(user_sees_ranking(user)), "the first page")
+        user.find(marker="user-id").type("42")
+        user.find(marker="become").click()
+        await until(lambda: "user 42" in text(user, "who"), "user 42")
+        await user.open("/map")
+        (chart,) = user.find(marker="map").elements
+        await until(lambda: chart.options["series"][-1]["name"] == "you", "the visitor")  # type: ignore[attr-defined]
+        # at Heat's own place, the only film that 42 has rated
+        assert chart.options["series"][-1]["data"][0]["value"] == [1.01, 0.0]  # type: ignore[attr-defined]
+        await until(lambda: "watch yourself move" in text(user, "near-status"), "the nearest")
+        near = list(user.find(kind=FilmRow).elements)
+        assert len(near) == 10
+
+    visit(world, steps, "/map")
