@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from pyspark.sql import SparkSession
-from typer.testing import CliRunner
 
-from modeler.__main__ import app
 from recommender.datasets import load
 from recommender.evaluation import evaluate
 from recommender.generate import generate
 from recommender.item_knn import Similarity, item_knn
 from recommender.model_settings import ModelSettings
 from recommender.splits import k_fold
-
-
-def invoke(*arguments: str) -> dict[str, Any]:
-    result = CliRunner().invoke(app, ["tune", *arguments, "--json"])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)  # type: ignore[no-any-return]
+from tests.fakes.terminal import modeler, write_ratings
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    made = generate(60, 50, 700, seed=1)
-    rows = zip(made.users.to_pylist(), made.items.to_pylist(), made.ratings.tolist(), strict=True)
-    path = tmp_path / "all.csv"
-    path.write_text("user,item,rating\n" + "".join(f"{u},{i},{r}\n" for u, i, r in rows))
-    return path
+    return write_ratings(tmp_path / "all.csv", generate(60, 50, 700, seed=1))
 
 
 def files(folder: Path) -> list[str]:
@@ -42,7 +27,8 @@ def files(folder: Path) -> list[str]:
 
 
 def test_means_over_folds_and_the_best(spark: SparkSession, data: Path, tmp_path: Path) -> None:
-    told = invoke(
+    told = modeler(
+        "tune",
         *("--data", str(data), "--method", "knn", "--grid", "knn_neighbors=2,5,20"),
         *("--folds", "2", *files(tmp_path)),
     )
@@ -67,14 +53,14 @@ def test_means_over_folds_and_the_best(spark: SparkSession, data: Path, tmp_path
 
 def test_a_search_that_was_stopped_goes_on(spark: SparkSession, data: Path, tmp_path: Path) -> None:
     given = ["--data", str(data), "--method", "ease", "--folds", "2", *files(tmp_path)]
-    first = invoke(*given, "--grid", "ease_regularization=10,100")
+    first = modeler("tune", *given, "--grid", "ease_regularization=10,100")
     lines = (tmp_path / "found.jsonl").read_text().splitlines()
     # As a kill leaves it: one result missing, one cut short.
     (tmp_path / "found.jsonl").write_text("\n".join(lines[:2]) + "\n" + lines[2][:30])
 
-    again = invoke(*given, "--grid", "ease_regularization=10,100")
-    wider = invoke(*given, "--grid", "ease_regularization=10,100,1000")
-    other = invoke(*given, "--grid", "ease_regularization=10,100", "--search-seed", "7")
+    again = modeler("tune", *given, "--grid", "ease_regularization=10,100")
+    wider = modeler("tune", *given, "--grid", "ease_regularization=10,100,1000")
+    other = modeler("tune", *given, "--grid", "ease_regularization=10,100", "--search-seed", "7")
 
     assert (first["tried"], again["tried"], wider["tried"], other["tried"]) == (4, 2, 2, 4)
     for row, before in zip(again["results"], first["results"], strict=True):
@@ -85,7 +71,8 @@ def test_a_search_that_was_stopped_goes_on(spark: SparkSession, data: Path, tmp_
 def test_settings_of_the_stream_are_read_by_it(
     spark: SparkSession, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = invoke(
+    told = modeler(
+        "tune",
         *("--data", str(data), "--method", "stream", "--between", "learning_rate=0.1:1:log"),
         *("--between", "passes=1:3", "--trials", "3", "--folds", "2", "--rank", "4"),
         *("--metric", "ndcg_at_10", *files(tmp_path)),
@@ -101,7 +88,8 @@ def test_settings_of_the_stream_are_read_by_it(
 
 
 def test_als_is_searched_too(spark: SparkSession, data: Path, tmp_path: Path) -> None:
-    told = invoke(
+    told = modeler(
+        "tune",
         *("--data", str(data), "--method", "als", "--grid", "als_rank=2", "--grid"),
         *("als_reg_param=0.1,5", "--grid", "als_max_iter=2", "--folds", "2", *files(tmp_path)),
     )

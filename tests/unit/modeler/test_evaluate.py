@@ -16,10 +16,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from modeler.evaluate import evaluate
-from recommender.datasets import Dataset
 from recommender.errors import InvalidData, InvalidInput, InvalidSetting
 from recommender.generate import generate
 from recommender.model_settings import ModelSettings
+from tests.fakes.terminal import write_ratings
 
 
 @pytest.fixture(autouse=True)
@@ -28,19 +28,12 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"RECOMMENDER_{name.upper()}", raising=False)
 
 
-def write(path: Path, dataset: Dataset, rows: np.ndarray) -> Path:
-    part = dataset.take(rows)
-    lines = zip(part.users.to_pylist(), part.items.to_pylist(), part.ratings.tolist(), strict=True)
-    path.write_text("user,item,rating\n" + "".join(f"{u},{i},{r}\n" for u, i, r in lines))
-    return path
-
-
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
     dataset = generate(80, 60, 1_200, seed=1)
     chosen = np.arange(1_200) % 5 != 0
-    train = write(tmp_path / "train.csv", dataset, chosen)
-    test = write(tmp_path / "test.csv", dataset, ~chosen)
+    train = write_ratings(tmp_path / "train.csv", dataset.take(chosen))
+    test = write_ratings(tmp_path / "test.csv", dataset.take(~chosen))
     with test.open("a") as file:
         file.write("a-stranger,i1,4\nu1,never-seen,2\nboth,new,5\n")
     return ["--train", str(train), "--test", str(test)]
@@ -200,7 +193,7 @@ def test_a_missing_file_is_named(files: list[str]) -> None:
 
 
 def test_data_are_divided_as_asked(tmp_path: Path) -> None:
-    path = write(tmp_path / "all.csv", generate(80, 60, 1_200, seed=1), np.arange(1_200))
+    path = write_ratings(tmp_path / "all.csv", generate(80, 60, 1_200, seed=1))
     data = ["--data", str(path), "--method", "biases"]
 
     random = judged([*data, "--train-share", "0.7"])

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from modeler.__main__ import app
-from recommender.datasets import Dataset
 from recommender.errors import InvalidInput
 from recommender.generate import generate
 from recommender.model_file import read
-
-
-def invoke(*arguments: str) -> dict[str, Any]:
-    result = CliRunner().invoke(app, [*arguments, "--json"])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)  # type: ignore[no-any-return]
-
-
-def write(path: Path, part: Dataset) -> str:
-    lines = zip(part.users.to_pylist(), part.items.to_pylist(), part.ratings.tolist(), strict=True)
-    path.write_text("user,item,rating\n" + "".join(f"{u},{i},{r}\n" for u, i, r in lines))
-    return str(path)
+from tests.fakes.terminal import modeler, write_ratings
 
 
 @pytest.fixture
@@ -36,8 +18,8 @@ def files(tmp_path: Path) -> tuple[str, str]:
     dataset = generate(80, 60, 1_200, seed=1)
     chosen = np.arange(1_200) % 5 != 0
     return (
-        write(tmp_path / "train.csv", dataset.take(chosen)),
-        write(tmp_path / "test.csv", dataset.take(~chosen)),
+        str(write_ratings(tmp_path / "train.csv", dataset.take(chosen))),
+        str(write_ratings(tmp_path / "test.csv", dataset.take(~chosen))),
     )
 
 
@@ -50,12 +32,12 @@ def test_a_file_is_judged_as_the_method_itself(
     small = ["--set", "refit_rank=8", "--set", "refit_ranking_rank=8", "--seed", "7"]
     small += ["--rating-min", "0.5", "--rating-max", "5"]
 
-    told = invoke("fit", "--data", train, "--method", method, "--output", str(path), *small)
-    both = invoke(
+    told = modeler("fit", "--data", train, "--method", method, "--output", str(path), *small)
+    both = modeler(
         *("evaluate", "--train", train, "--test", test, "--method", method),
         *("--model-file", str(path), "--draws", "20", *small),
     )
-    alone = invoke("evaluate", "--model-file", str(path), "--test", test, "--draws", "20")
+    alone = modeler("evaluate", "--model-file", str(path), "--test", test, "--draws", "20")
 
     assert told["n_train"] == 960
     assert both["methods"]["mine"]["method"] == method
@@ -70,7 +52,7 @@ def test_ids_stay_text(tmp_path: Path) -> None:
     path = tmp_path / "ids.csv"
     path.write_text("user,item,rating\n007,1e3,5\n7,1000,1\n007,1000,2\n")
 
-    invoke("fit", "--data", str(path), "--method", "biases", "--output", str(tmp_path / "m.npz"))
+    modeler("fit", "--data", str(path), "--method", "biases", "--output", str(tmp_path / "m.npz"))
 
     file = read(tmp_path / "m.npz")
     assert file.train.user_ids.to_pylist() == ["007", "7"]
@@ -79,6 +61,6 @@ def test_ids_stay_text(tmp_path: Path) -> None:
 
 def test_one_source_and_a_folder_that_exists(files: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="either --data FILE or --stored"):
-        invoke("fit")
+        modeler("fit")
     with pytest.raises(InvalidInput, match="a file in a folder that exists"):
-        invoke("fit", "--data", files[0], "--output", str(tmp_path / "no" / "m.npz"))
+        modeler("fit", "--data", files[0], "--output", str(tmp_path / "no" / "m.npz"))

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from modeler import films
-from modeler.__main__ import app
 from recommender.datasets import load
 from recommender.errors import InvalidInput
 from recommender.evaluation import evaluate
@@ -21,29 +17,19 @@ from recommender.generate import generate
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
 from recommender.splits import random_split
-
-
-def invoke(*arguments: str) -> dict[str, Any]:
-    result = CliRunner().invoke(app, ["simulate", *arguments, "--json"])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)  # type: ignore[no-any-return]
+from tests.fakes.terminal import modeler, write_ratings
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    made = generate(80, 60, 1_100, seed=1)
-    rows = zip(made.users.to_pylist(), made.items.to_pylist(), made.ratings.tolist(), strict=True)
-    path = tmp_path / "all.csv"
-    path.write_text("user,item,rating\n" + "".join(f"{u},{i},{r}\n" for u, i, r in rows))
-    return path
+    return write_ratings(tmp_path / "all.csv", generate(80, 60, 1_100, seed=1))
 
 
 def test_the_curve_ends_where_evaluation_ends(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "made"
 
-    told = invoke(
+    told = modeler(
+        "simulate",
         *("--data", str(data), "--micro-batch", "100", "--batch", "biases", "--rank-every", "3"),
         *("--output", str(folder), "--rank", "4", "--rating-min", "0.5", "--rating-max", "5"),
     )
@@ -88,4 +74,4 @@ def test_films_keep_their_frames_and_show_the_last_longest(tmp_path: Path) -> No
 def test_data_or_shop(data: Path) -> None:
     for given in ([], ["--data", str(data), "--shop"]):
         with pytest.raises(InvalidInput, match="either --data FILE or --shop"):
-            invoke(*given)
+            modeler("simulate", *given)
