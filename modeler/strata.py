@@ -5,9 +5,9 @@ Three kinds of tasks, each the function of one step of Spark's plan:
 1. `reader`, one for each partition of the log: reads its records and stages history, catalogue
    entries and dead letters. Its ratings stay with Spark, packed.
 2. `cutter`: cuts a reader's ratings into blocks.
-3. `stratum`, B times, as many tasks side by side as there are cores: learns blocks (b, b + s). It reads the rows that it is the first
-   to touch; the item rows then go on to the task that learns them in the next stratum. The last
-   ones stage the rows.
+3. `stratum`, B times, as many tasks side by side as there are cores: learns blocks (b, b + s). It
+   reads the rows that it is the first to touch; the item rows then go on to the task that learns
+   them in the next stratum. The last ones stage the rows.
 
 Between them only packed blocks travel, through Spark's shuffle. Every task is a function of what
 it is given and of the truth, which nobody changes meanwhile: one that is run again does the same.

@@ -304,6 +304,9 @@ def lock_learning(cur: cursor) -> list[tuple[int, int, int]]:
     list of tuple
         Number, fence and last micro-batch of each.
     """
+    # First of all behind whoever changes which models there are (`storage.models` locks the table):
+    # a query that waits for their rows would not see those that were added meanwhile.
+    cur.execute("LOCK TABLE models IN ROW SHARE MODE")
     cur.execute(
         """SELECT model, fence, batch FROM models WHERE status IN ('candidate', 'serving')
            ORDER BY model FOR UPDATE"""

@@ -19,7 +19,8 @@ from frontend.visit import Visit
 
 FILMS = 400
 NEAREST = 10
-# Told apart by eyes of any kind as far as eight can be (after Okabe and Ito, 2008), on both grounds.
+# Told apart by eyes of any kind as far as eight can be (after Okabe and Ito, 2008), on both
+# grounds.
 COLOURS = (
     *("#7c5cff", "#e69f00", "#16a085", "#d55e00", "#3b9ddd", "#cc79a7", "#8a9a1b", "#b0483f"),
 )
