@@ -236,11 +236,12 @@ class Race:
 
 @dataclass(frozen=True)
 class FadedTest:
-    """What a faded paired t test found: D, T and the degrees of freedom m - 1."""
+    """What a faded paired t test found: D, T, the degrees of freedom m - 1, D's standard error."""
 
     mean: float
     statistic: float
     freedom: float
+    error: float
 
 
 def faded_t_test(
@@ -264,9 +265,10 @@ def faded_t_test(
     mean = float(np.average(differences, weights=weights))
     variance = float(np.average(np.square(differences - mean), weights=weights))
     freedom = float(weights.sum() ** 2 / np.square(weights).sum()) - 1
-    if variance == 0:
-        return FadedTest(mean, math.copysign(math.inf, mean) if mean else 0.0, freedom)
-    return FadedTest(mean, mean / math.sqrt(variance / freedom), freedom)
+    error = math.sqrt(variance / freedom)
+    if error == 0:
+        return FadedTest(mean, math.copysign(math.inf, mean) if mean else 0.0, freedom, error)
+    return FadedTest(mean, mean / error, freedom, error)
 
 
 def neighbour(seed: int) -> Callable[[Learner, int], Learner]:
