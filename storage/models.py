@@ -123,6 +123,36 @@ class Judged:
     losses: Losses
     verdict: Verdict | None
 
+    def described(self) -> dict[str, Any]:
+        """As JSON has it: what ``GET /models`` and ``python -m modeler models`` answer."""
+        version = self.version
+        own, beside = self.losses.rmse() or (None, None)
+        verdict = self.verdict
+        return {
+            "model": version.model,
+            "status": version.status,
+            "parent": version.parent,
+            "created_at": version.created_at.isoformat(),
+            "served_at": version.served_at.isoformat() if version.served_at else None,
+            "retired_at": version.retired_at.isoformat() if version.retired_at else None,
+            "joined": version.joined,
+            "settings": dict(version.settings),
+            "data": version.data,
+            "ratings": version.ratings,
+            "trained_to": dict(version.trained_to),
+            "metrics": dict(version.metrics),
+            "prequential": {
+                "ratings": self.losses.total,
+                "rmse": own,
+                "rmse_serving": beside,
+            },
+            "gate": {
+                "state": verdict.state if verdict else "none",
+                "reason": verdict.reason if verdict else "",
+            },
+            "reason": version.reason,
+        }
+
 
 class Registry:
     """A connection to Postgres that reads and changes which models there are.
