@@ -263,7 +263,9 @@ class Registry:
             if not before:
                 raise Refused("no model that served before is kept")
             serving = _serving(cur)
-            _serve(cur, _version(cur, before[0]), serving, f"rolled back from {serving.model}")
+            _serve(
+                cur, _version(cur, before[0]), serving, f"rolled back from model {serving.model}"
+            )
         return before[0]
 
     def retire(self, model: int, reason: str = "retired by hand") -> None:
