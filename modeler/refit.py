@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated
 
 import typer
@@ -26,6 +27,10 @@ def refit(
     promote: Annotated[
         bool, typer.Option("--force-promote", help="Promote it at once, without the gate.")
     ] = False,
+    reason: Annotated[str, typer.Option(help="Why, for people who read the list.")] = "by hand",
+    niceness: Annotated[
+        int, typer.Option(min=0, max=19, help="How far others go before it: 0 to 19.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a model from all stored ratings; it catches up with the stream and is a candidate.
@@ -33,6 +38,7 @@ def refit(
     The stream goes on meanwhile. `models promote` puts it in service once it has passed the gate.
     """
     configure_logs("info")
+    os.nice(niceness)
     given = parse(set_)
     if fixed := _FIXED & given.keys():
         name = sorted(fixed)[0]
@@ -40,7 +46,7 @@ def refit(
     own = {name: value for name, value in given.items() if name in ModelSettings.model_fields}
     settings = given_settings(RefitJobSettings, given)
     with bar("refit") as show:
-        joined = refit_beside(settings, own, progress=told(show))
+        joined = refit_beside(settings, own, f"a refit ({reason})", told(show))
     model = joined.version.model
     if promote:
         registry = Registry(settings)

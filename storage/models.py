@@ -174,6 +174,18 @@ class Registry:
         """Close the connection."""
         self._connection.close()
 
+    @contextmanager
+    def reading(self) -> Iterator[cursor]:
+        """A transaction without a lock; errors of Postgres are `Unavailable`."""
+        with reading(self._connection) as cur:
+            yield cur
+
+    @contextmanager
+    def changing(self) -> Iterator[cursor]:
+        """A transaction between two micro-batches; see `changing`."""
+        with changing(self._connection) as cur:
+            yield cur
+
     def models(self) -> list[Version]:
         """All models, the latest first."""
         with reading(self._connection) as cur:

@@ -84,3 +84,16 @@ def test_without_postgres_it_is_503(two: Writer, start: Any) -> None:
     with start(two, postgres_timeout=0.2) as client:
         assert client.get("/models").status_code == 503
     two.dsn = real
+
+
+def test_model_tells_of_the_last_drift(two: Writer, start: Any, eventually: Any) -> None:
+    for batch in (3, 7):
+        two.sql(
+            "INSERT INTO drifts VALUES (1, %s, to_timestamp(1e9), 0.8, 0.1, %s)", (batch, batch / 2)
+        )
+    with start(two) as client:
+        eventually(lambda: client.get("/model").json()["model"] == 1, "the model loaded")
+        assert client.get("/model").json()["drift"] == {
+            **{"batch": 7, "at": "2001-09-09T01:46:40+00:00"},
+            **{"usual": 0.8, "deviation": 0.1, "loss": 3.5},
+        }
