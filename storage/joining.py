@@ -193,12 +193,10 @@ class Trainee:
                 closing(postgres.connect(self._dsn, autocommit=True)) as opened,
                 opened.cursor() as one,
             ):
-                columns = row_columns(side, pa.array(ids, pa.string()), rows)
+                columns = row_columns(self.model, side, pa.array(ids, pa.string()), rows)
                 table = pa.table(
                     {
-                        "model": pa.repeat(pa.scalar(self.model, pa.int32()), len(ids)),
-                        "id": columns["id"],
-                        "n": columns["n"],
+                        **{name: columns[name] for name in ("model", "id", "n")},
                         "batch": pa.repeat(pa.scalar(batch, pa.int64()), len(ids)),
                         "state": columns["state"],
                     }
@@ -257,7 +255,7 @@ class Trainee:
         self, cur: cursor, changed: Mapping[Side, tuple[list[str], Rows]], batch: int
     ) -> None:
         for side, (ids, rows) in changed.items():
-            columns = row_columns(side, pa.array(ids, pa.string()), rows)
+            columns = row_columns(self.model, side, pa.array(ids, pa.string()), rows)
             execute_values(
                 cur,
                 f"""INSERT INTO {side}_rows_{self.model} (model, id, n, batch, state) VALUES %s
@@ -326,16 +324,13 @@ def become_candidate(cur: cursor, model: int, place: Place, reason: str) -> None
            FROM offsets WHERE model = %s""",
         (model, place.serving),
     )
-    # Where it begins: it says when, and what the log held before that was no rating.
+    # Where it begins, and when that was; it has tested nothing of it.
     cur.execute(
         """INSERT INTO micro_batches
-           SELECT %s, batch, at, 0, sums.duplicates, sums.dead_letters, 0, 0, 0, 0, total_ratings,
-                  '{}', offsets
-           FROM micro_batches, (
-               SELECT sum(duplicates) AS duplicates, sum(dead_letters) AS dead_letters
-               FROM micro_batches WHERE model = %s) sums
-           WHERE model = %s AND batch = %s""",
-        (model, place.serving, place.serving, place.batch),
+           SELECT %s, batch, at, 0, duplicates, dead_letters, 0, 0, 0, 0, total_ratings, '{}',
+                  offsets
+           FROM micro_batches WHERE model = %s AND batch = %s""",
+        (model, place.serving, place.batch),
     )
 
 

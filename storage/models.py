@@ -8,8 +8,9 @@ there are, and if they are not those that its tasks have learned nothing is comm
 learned anew. The lock is on the table, for a lock on rows would not show a commit that waited for
 it the rows that have been added meanwhile.
 
-Each change is announced on the channel `CHANNEL`. What has gone out of use is dropped later
-(`Registry.sweep`), for predictors go on reading the rows of the model before until they follow.
+Each change is announced on the channel `storage.truth.CHANNEL`. What has gone out of use is dropped
+later (`Registry.sweep`), for predictors go on reading the rows of the model before until they
+follow.
 """
 
 from __future__ import annotations
@@ -31,9 +32,7 @@ from recommender.gate import GateSettings, Losses, Verdict, judge
 from storage.partitions import drop_partitions
 from storage.postgres_client import connect
 from storage.settings import PostgresSettings, PublishSettings
-
-CHANNEL = "recommender_models"
-"""``LISTEN`` to it to be told when the registry has changed."""
+from storage.truth import CHANNEL
 
 # First key of the advisory lock that whoever trains a model holds; the second is its number.
 TRAINING_LOCK = 0x74726E
