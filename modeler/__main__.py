@@ -12,6 +12,8 @@ import typer
 from modeler.dead_letters import dead_letters
 from modeler.evaluate import evaluate
 from modeler.fit import fit
+from modeler.models import models
+from modeler.refit import refit
 from modeler.simulate import simulate
 from modeler.tune import tune
 from modeler.verify import verify
@@ -21,10 +23,12 @@ from recommender.settings import load
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(evaluate)
 app.command()(fit)
+app.command()(refit)
 app.command()(simulate)
 app.command()(tune)
 app.command()(verify)
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(models, name="models")
 
 # Exit codes: 1 where trying again may help, 2 for what a person must correct, 3 where another
 # modeler has the model.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from modeler.keeper_settings import KeeperSettings
 from recommender.model_settings import ModelSettings
 from recommender.settings import Settings
 from service.settings import LogLevel
@@ -24,7 +25,9 @@ class SparkSettings(Settings):
     )
 
 
-class ModelerSettings(ModelSettings, SparkSettings, KafkaSettings, PostgresSettings, RedisSettings):
+class ModelerSettings(
+    ModelSettings, SparkSettings, KeeperSettings, KafkaSettings, PostgresSettings, RedisSettings
+):
     """Settings of the streaming modeler; those of the model itself matter when it is made."""
 
     data: str = Field("", description="Where the ratings come from, in words for people.")

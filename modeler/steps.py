@@ -1,4 +1,4 @@
-"""The named steps of a micro-batch, at which a test may kill the process that takes them.
+"""The named steps of a micro-batch and of a refit, at which a test may kill who takes them.
 
 They are where a kill could do harm: between any two of them something has been written that the
 other side does not know of yet. ``RECOMMENDER_KILL_AT`` unset, reaching one costs a comparison.
@@ -19,7 +19,7 @@ from recommender.settings import PREFIX, Settings
 
 
 class Step(Enum):
-    """A moment of a micro-batch; its value says what has happened by then."""
+    """A moment of a micro-batch, or of a refit; its value says what has happened by then."""
 
     TASK_AHEAD = "the slot of staging is empty, no task runs yet"
     PARSED = "in the task: the records are read, second deliveries left out"
@@ -34,6 +34,12 @@ class Step(Enum):
     ENTRY_AHEAD = "Redis has all rows and ratings; the state and the stream's entry are missing"
     LETTERS_AHEAD = "dead letters are committed, not yet published"
     LETTERS_PUBLISHED = "Kafka has acknowledged dead letters, Postgres does not say so"
+    TRAINING = "refit: the registry knows of a model in training, nothing is learned"
+    TRAINED = "refit: everything is in memory, no row is written"
+    HALF_WRITTEN = "refit: the users' rows are written, not those of the items"
+    WRITTEN = "refit: all rows are written, the model has not joined"
+    JOINING = "refit, in the transaction that joins: all is written, nothing is committed"
+    JOINED = "refit: the model is a candidate"
 
     @property
     def word(self) -> str:
@@ -45,8 +51,18 @@ class Step(Enum):
         """Whether a worker takes it, not the driver."""
         return self in _IN_TASK
 
+    @property
+    def in_refit(self) -> bool:
+        """Whether a refit takes it, which is a process of its own."""
+        return self in _IN_REFIT
+
 
 _IN_TASK = frozenset({Step.PARSED, Step.LOADED, Step.LEARNED, Step.HALF_STAGED, Step.STAGED})
+_IN_REFIT = frozenset(
+    {
+        *(Step.TRAINING, Step.TRAINED, Step.HALF_WRITTEN, Step.WRITTEN, Step.JOINING, Step.JOINED),
+    }
+)
 _BY_WORD = {step.word: step for step in Step}
 
 

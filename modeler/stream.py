@@ -20,6 +20,7 @@ from tenacity import wait_random_exponential as exponential
 from tenacity.nap import sleep_using_event
 
 from modeler.block import REPORT_SCHEMA, warm_up
+from modeler.keeping import Keeper
 from modeler.learning import Learning
 from modeler.metrics import Metrics
 from modeler.settings import ModelerSettings
@@ -74,6 +75,7 @@ class Stream:
         if settings.scratch is not None:
             settings.scratch.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="modeler-", dir=settings.scratch))
+        keeper = Keeper(settings)
         try:
             while not self._stopping.is_set():
                 scratch.mkdir(parents=True, exist_ok=True)
@@ -86,6 +88,7 @@ class Stream:
                 finally:
                     _stop(spark)
         finally:
+            keeper.close()
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _hold_on(self, spark: SparkSession, folders: list[Path]) -> None:

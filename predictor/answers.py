@@ -241,6 +241,16 @@ class Counts(BaseModel):
     ratings: int = Field(description="Ratings learned.")
 
 
+class DriftNoticed(BaseModel):
+    """The last time that the loss left its usual band."""
+
+    batch: int = Field(description="The micro-batch at which it was noticed.")
+    at: datetime
+    usual: float = Field(description="Mean squared error before.")
+    deviation: float = Field(description="Its standard deviation.")
+    loss: float = Field(description="Mean squared error at that micro-batch.")
+
+
 class ModelDescription(Answer):
     """The serving model."""
 
@@ -249,6 +259,7 @@ class ModelDescription(Answer):
     settings: dict[str, JsonValue]
     counts: Counts
     series: list[Point] = Field(description="Prequential error from the first rating on.")
+    drift: DriftNoticed | None = Field(description="Null: none has been noticed.")
 
 
 def answer(served: Served, stale: bool, content: Mapping[str, Any]) -> Response:

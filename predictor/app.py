@@ -12,7 +12,7 @@ from predictor.follower import Follower
 from predictor.neighbours import Neighbours
 from predictor.parts import Predictor
 from predictor.report import Reporter
-from predictor.routes import inside, items, model, predict, recommend, users
+from predictor.routes import inside, items, model, models, predict, recommend, users
 from predictor.settings import PredictorSettings
 from predictor.users import UserReader
 from service.app import create_app
@@ -84,8 +84,10 @@ def build(settings: PredictorSettings) -> FastAPI:
         settings,
         description=DESCRIPTION,
         routers=[
-            part.router(predictor) for part in (predict, recommend, inside, items, users, model)
+            part.router(predictor)
+            for part in (predict, recommend, inside, items, users, model, models)
         ],
+        writes=models.PATH,
         readiness=readiness,
         lifespan=lifespan,
     )

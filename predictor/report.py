@@ -10,7 +10,7 @@ import structlog
 
 from predictor.served import Served
 from recommender.errors import Unavailable
-from storage.reading import Measurement, Snapshot, TruthReader
+from storage.reading import Measurement, NoticedDrift, Snapshot, TruthReader
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +31,13 @@ class Report:
         Users with a row.
     series : list of Measurement
         Prequential error, oldest first.
+    drift : NoticedDrift or None
+        The last one noticed.
     """
 
     users: int = 0
     series: list[Measurement] = field(default_factory=list)
+    drift: NoticedDrift | None = None
 
 
 class Reporter:
@@ -69,7 +72,11 @@ class Reporter:
             begin = time.monotonic()
 
             def read(snapshot: Snapshot) -> Report:
-                return Report(snapshot.count_users(model), snapshot.measurements(model, points))
+                return Report(
+                    snapshot.count_users(model),
+                    snapshot.measurements(model, points),
+                    snapshot.last_drift(model),
+                )
 
             try:
                 report = await asyncio.to_thread(self._truth.read, read)

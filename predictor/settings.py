@@ -7,10 +7,12 @@ from pydantic import Field
 from predictor.served import TRENDING_HALF_LIFE
 from recommender.settings import ScaleSettings
 from service.settings import HttpSettings
-from storage.settings import KafkaSettings, PostgresSettings, RedisSettings
+from storage.settings import KafkaSettings, PostgresSettings, PublishSettings, RedisSettings
 
 
-class PredictorSettings(HttpSettings, PostgresSettings, RedisSettings, ScaleSettings):
+class PredictorSettings(
+    HttpSettings, PostgresSettings, RedisSettings, PublishSettings, ScaleSettings
+):
     """The predictor's settings; the scale holds until a model is there, which brings its own."""
 
     predictor_host: str = Field("127.0.0.1", description="Address that the predictor listens on.")

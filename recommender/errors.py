@@ -7,6 +7,8 @@ One type per thing that a caller can do about it::
     │   └── InvalidRating     ... a rating that cannot be learned
     ├── InvalidSetting        an environment variable has a wrong value: correct it and start again
     ├── InvalidData           a file of ratings or films cannot be read as such
+    ├── UnknownModel          there is no model of that number: look at the list
+    ├── Refused               it does not fit how things are: look at them, then ask otherwise
     ├── Unavailable           a store does not answer: try again later
     ├── Fenced                another modeler has taken over this model: stop
     └── MissingRequirement    the machine lacks something (Java, a port, a download)
@@ -52,6 +54,17 @@ class InvalidSetting(RecommenderError):
 
 class InvalidData(RecommenderError):
     """A file that is not ratings or films; the message names the file, line and column."""
+
+
+class UnknownModel(RecommenderError):
+    """A number that no model has."""
+
+    def __init__(self, model: int) -> None:
+        super().__init__(f"there is no model {model}")
+
+
+class Refused(RecommenderError):
+    """What was asked for does not fit the state of things; the message says why."""
 
 
 class Unavailable(RecommenderError):

@@ -26,8 +26,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -103,14 +103,125 @@ class Pruned:
     quantile: float
 
 
-@dataclass
-class _Contestant:
-    learner: Learner
-    losses: list[float] = field(default_factory=list)
+class Judgement:
+    """Who leads and who is out, from losses alone; whose they are it does not ask.
+
+    Parameters
+    ----------
+    names : iterable of str
+    settings : RaceSettings
+    """
+
+    def __init__(self, names: Iterable[str], settings: RaceSettings) -> None:
+        self.settings = settings
+        self.pruned: list[Pruned] = []
+        self.ratings = 0
+        self._losses: dict[str, list[float]] = {name: [] for name in names}
+        self._sizes: list[int] = []
+        self._looks = 0
+
+    @property
+    def running(self) -> list[str]:
+        """Who is still in the race."""
+        return list(self._losses)
+
+    @property
+    def leader(self) -> str:
+        """Who has the lowest faded loss, among those that have been warmed up if there are any."""
+        warm = [name for name in self._losses if self.is_warm(name)]
+        return min(warm or self._losses, key=self.loss)
+
+    @property
+    def may_spawn(self) -> bool:
+        """Whether a neighbour of the leader may join: a place is free, and the leader known."""
+        room = len(self._losses) < self.settings.race_width
+        # One at a time, and only from a leader that is known as such.
+        everyone_warm = all(self.is_warm(name) for name in self._losses)
+        return self.settings.race_spawn and room and bool(self.pruned) and everyone_warm
+
+    def add(self, name: str) -> None:
+        """Take a newcomer in; its losses begin with the next micro-batch."""
+        self._losses[name] = []
+
+    def remove(self, name: str) -> None:
+        """Take somebody out, whatever the losses say."""
+        del self._losses[name]
+
+    def is_warm(self, name: str) -> bool:
+        """Whether somebody has been given as many micro-batches as the test wants."""
+        return len(self._losses[name]) >= self.settings.race_warm_up
+
+    def loss(self, name: str) -> float:
+        """A contestant's faded mean squared error; infinite before the first micro-batch."""
+        losses = self._losses[name]
+        if not losses:
+            return math.inf
+        return float(np.average(losses, weights=self._weights(len(losses))))
+
+    def observe(self, ratings: int, squared: Mapping[str, float]) -> list[Pruned]:
+        """Take in a micro-batch, then take out who is surely worse than the leader.
+
+        Parameters
+        ----------
+        ratings : int
+            In the micro-batch; at least 1.
+        squared : mapping
+            Sum of squared errors of each who is running.
+
+        Returns
+        -------
+        list of Pruned
+            Who is out from now on.
+        """
+        for name, losses in self._losses.items():
+            losses.append(squared[name] / ratings)
+        self._sizes.append(ratings)
+        self.ratings += ratings
+        self._forget()
+        out = self._worse()
+        for one in out:
+            del self._losses[one.name]
+        self.pruned += out
+        return out
+
+    def _worse(self) -> list[Pruned]:
+        leader = self.leader
+        tested = [name for name in self._losses if name != leader and self.is_warm(name)]
+        if not tested or not self.is_warm(leader):
+            return []
+        self._looks += 1
+        level = self.settings.race_error / (len(tested) * self._looks * (self._looks + 1))
+        found = []
+        for name in tested:
+            length = min(len(self._losses[one]) for one in (name, leader))
+            differences = np.subtract(self._losses[name][-length:], self._losses[leader][-length:])
+            test = faded_t_test(differences, self._weights(length))
+            quantile = float(scipy.stats.t.isf(level, test.freedom))
+            if test.statistic > quantile:
+                found.append(
+                    Pruned(name, self.ratings, leader, test.mean, test.statistic, quantile)
+                )
+        return found
+
+    def _weights(self, length: int) -> npt.NDArray[np.float64]:
+        """w of the last micro-batches, oldest first."""
+        sizes = np.array(self._sizes[-length:], np.float64)
+        since = sizes.sum() - np.cumsum(sizes)
+        weights: npt.NDArray[np.float64] = sizes * 0.5 ** (since / self.settings.race_half_life)
+        return weights
+
+    def _forget(self) -> None:
+        weights = self._weights(len(self._sizes)) / self._sizes
+        faint = int(np.count_nonzero(weights < _FAINTEST))
+        if faint:
+            kept = len(self._sizes) - faint
+            del self._sizes[:faint]
+            for losses in self._losses.values():
+                del losses[: max(len(losses) - kept, 0)]
 
 
 class Race:
-    """A race.
+    """A race of learners in memory, all fed by it.
 
     Parameters
     ----------
@@ -137,110 +248,67 @@ class Race:
                 f"{len(contestants)} contestants; expected 1 to {settings.race_width} (race_width)"
             )
         self.settings = settings
-        self.pruned: list[Pruned] = []
-        self.ratings = 0
-        self._running = {name: _Contestant(learner) for name, learner in contestants.items()}
-        self._sizes: list[int] = []
-        self._looks = 0
+        self._learners = dict(contestants)
+        self._judgement = Judgement(contestants, settings)
         self._newcomers = 0
         self._neighbour = neighbour
 
     @property
     def running(self) -> list[str]:
         """Who is still in the race."""
-        return list(self._running)
+        return self._judgement.running
+
+    @property
+    def pruned(self) -> list[Pruned]:
+        """Who was taken out, in that order."""
+        return self._judgement.pruned
+
+    @property
+    def ratings(self) -> int:
+        """Ratings that the race has seen."""
+        return self._judgement.ratings
 
     @property
     def leader(self) -> str:
         """Who has the lowest faded loss, among those that have been warmed up if there are any."""
-        warm = [name for name in self._running if self._is_warm(name)]
-        return min(warm or self._running, key=self.loss)
+        return self._judgement.leader
 
     def learner(self, name: str) -> Learner:
         """A contestant's learner."""
-        return self._running[name].learner
+        return self._learners[name]
 
     def loss(self, name: str) -> float:
         """A contestant's faded mean squared error; infinite before the first micro-batch."""
-        losses = self._running[name].losses
-        if not losses:
-            return math.inf
-        return float(np.average(losses, weights=self._weights(len(losses))))
+        return self._judgement.loss(name)
 
     def learn(self, users: Codes, items: Codes, ratings: Floats) -> dict[str, Errors]:
         """Let all learn a micro-batch, then take out who is worse; the errors of each."""
         if not len(ratings):
             return {}
-        errors = {
-            name: one.learner.learn(users, items, ratings) for name, one in self._running.items()
-        }
-        for name, found in errors.items():
-            self._running[name].losses.append(found.squared / found.ratings)
-        self._sizes.append(len(ratings))
-        self.ratings += len(ratings)
-        self._forget()
-        self._prune()
+        errors = {name: one.learn(users, items, ratings) for name, one in self._learners.items()}
+        squared = {name: found.squared for name, found in errors.items()}
+        for one in self._judgement.observe(len(ratings), squared):
+            del self._learners[one.name]
         self._spawn()
         return errors
 
-    def _prune(self) -> None:
-        leader = self.leader
-        tested = [name for name in self._running if name != leader and self._is_warm(name)]
-        if not tested or not self._is_warm(leader):
-            return
-        self._looks += 1
-        level = self.settings.race_error / (len(tested) * self._looks * (self._looks + 1))
-        for name in tested:
-            length = min(len(self._running[one].losses) for one in (name, leader))
-            differences = np.subtract(
-                self._running[name].losses[-length:], self._running[leader].losses[-length:]
-            )
-            test = faded_t_test(differences, self._weights(length))
-            quantile = float(scipy.stats.t.isf(level, test.freedom))
-            if test.statistic > quantile:
-                del self._running[name]
-                self.pruned.append(
-                    Pruned(name, self.ratings, leader, test.mean, test.statistic, quantile)
-                )
-
     def _spawn(self) -> None:
-        if self._neighbour is None or not self.settings.race_spawn:
+        if self._neighbour is None or not self._judgement.may_spawn:
             return
-        # One at a time, and only from a leader that is known as such.
-        everyone_warm = all(self._is_warm(name) for name in self._running)
-        if len(self._running) < self.settings.race_width and self.pruned and everyone_warm:
-            self._newcomers += 1
-            leader = self._running[self.leader].learner
-            newcomer = _Contestant(self._neighbour(leader, self._newcomers))
-            self._running[f"neighbour {self._newcomers}"] = newcomer
-
-    def _is_warm(self, name: str) -> bool:
-        return len(self._running[name].losses) >= self.settings.race_warm_up
-
-    def _weights(self, length: int) -> npt.NDArray[np.float64]:
-        """w of the last micro-batches, oldest first."""
-        sizes = np.array(self._sizes[-length:], np.float64)
-        since = sizes.sum() - np.cumsum(sizes)
-        weights: npt.NDArray[np.float64] = sizes * 0.5 ** (since / self.settings.race_half_life)
-        return weights
-
-    def _forget(self) -> None:
-        weights = self._weights(len(self._sizes)) / self._sizes
-        faint = int(np.count_nonzero(weights < _FAINTEST))
-        if faint:
-            kept = len(self._sizes) - faint
-            del self._sizes[:faint]
-            for one in self._running.values():
-                del one.losses[: max(len(one.losses) - kept, 0)]
+        self._newcomers += 1
+        name = f"neighbour {self._newcomers}"
+        self._learners[name] = self._neighbour(self._learners[self.leader], self._newcomers)
+        self._judgement.add(name)
 
 
 @dataclass(frozen=True)
 class FadedTest:
-    """What a faded paired t test found: D, T and the degrees of freedom m - 1."""
+    """What a faded paired t test found: D, T, the degrees of freedom m - 1, D's standard error."""
 
     mean: float
     statistic: float
     freedom: float
+    error: float
 
 
 def faded_t_test(
@@ -264,9 +332,10 @@ def faded_t_test(
     mean = float(np.average(differences, weights=weights))
     variance = float(np.average(np.square(differences - mean), weights=weights))
     freedom = float(weights.sum() ** 2 / np.square(weights).sum()) - 1
-    if variance == 0:
-        return FadedTest(mean, math.copysign(math.inf, mean) if mean else 0.0, freedom)
-    return FadedTest(mean, mean / math.sqrt(variance / freedom), freedom)
+    error = math.sqrt(variance / freedom)
+    if error == 0:
+        return FadedTest(mean, math.copysign(math.inf, mean) if mean else 0.0, freedom, error)
+    return FadedTest(mean, mean / error, freedom, error)
 
 
 def neighbour(seed: int) -> Callable[[Learner, int], Learner]:
@@ -277,18 +346,22 @@ def neighbour(seed: int) -> Callable[[Learner, int], Learner]:
 
     def make(leader: Learner, number: int) -> Learner:
         assert isinstance(leader, MemoryModel)
-        random = np.random.default_rng((seed, number))
-        drawn = {
-            name: float(getattr(leader.settings, name) * math.exp(random.normal(0, _STEP)))
-            for name in _VARIED
-        }
-        limits = {"learning_rate": 2.0, "bias_learning_rate": 2.0}
-        changed = {name: min(value, limits.get(name, 1.0)) for name, value in drawn.items()}
         made = copy.deepcopy(leader)
-        made.settings = ModelSettings.model_validate({**leader.settings.model_dump(), **changed})
+        drawn = drawn_around(leader.settings, seed, number)
+        made.settings = ModelSettings.model_validate({**leader.settings.model_dump(), **drawn})
         return made
 
     return make
+
+
+def drawn_around(settings: ModelSettings, seed: int, number: int) -> dict[str, float]:
+    """Settings of a neighbour: those that differ; the same for the same seed and number."""
+    random = np.random.default_rng((seed, number))
+    drawn = {
+        name: float(getattr(settings, name) * math.exp(random.normal(0, _STEP))) for name in _VARIED
+    }
+    limits = {"learning_rate": 2.0, "bias_learning_rate": 2.0}
+    return {name: min(value, limits.get(name, 1.0)) for name, value in drawn.items()}
 
 
 def regret(losses: Mapping[str, Sequence[float]], chosen: str) -> float:

@@ -113,12 +113,15 @@ class Epoch:
         This epoch, from 1, and the last one possible.
     validation : float or None
         Of the validation part RMSE or NDCG@10; None where none was looked at.
+    mae : float or None
+        Of the validation part, rating head.
     """
 
     head: str
     number: int
     limit: int
     validation: float | None = None
+    mae: float | None = None
 
 
 Progress = Callable[[Epoch], None]
@@ -132,6 +135,22 @@ class Refitted:
     epochs: int
     ranking_epochs: int
     curve: list[Epoch]
+
+    @property
+    def validation(self) -> dict[str, float]:
+        """Figures of the validation part after so many epochs: ``rmse``, ``mae``, ``ndcg@10``.
+
+        The part was left out then, but chose how many epochs they are: a little too good. Empty
+        where there was none.
+        """
+        ends = {"rating": self.epochs, "ranking": self.ranking_epochs}
+        last = {one.head: one for one in self.curve if one.number == ends[one.head]}
+        named = {
+            "rmse": last["rating"].validation if "rating" in last else None,
+            "mae": last["rating"].mae if "rating" in last else None,
+            "ndcg@10": last["ranking"].validation if "ranking" in last else None,
+        }
+        return {name: value for name, value in named.items() if value is not None}
 
 
 def refit(
@@ -382,8 +401,9 @@ def _enough_epochs(
     def rating_error(number: int) -> float:
         learning.rating_epoch(number)
         predicted = model.predict(validation.users, validation.items)
-        error = rmse(predicted.astype(np.float64) - validation.ratings)
-        told(Epoch("rating", number, settings.refit_epochs, error))
+        errors = predicted.astype(np.float64) - validation.ratings
+        error = rmse(errors)
+        told(Epoch("rating", number, settings.refit_epochs, error, float(np.abs(errors).mean())))
         return error
 
     epochs = _best(rating_error, settings.refit_epochs, settings.refit_patience, 1)

@@ -32,7 +32,7 @@ def create_app(
     readiness: Readiness = always_ready,
     lifespan: Lifespan | None = None,
     uploads: Mapping[str, int] | None = None,
-    writes: bool = False,
+    writes: bool | str = False,
 ) -> FastAPI:
     """Build a service.
 
@@ -52,9 +52,9 @@ def create_app(
         Opens what the service needs before the first request and closes it after the last.
     uploads : mapping of str to int, optional
         Largest body, bytes, of those addresses that read it part by part.
-    writes : bool
-        Whether requests other than `GET` change something: then they need an API key, if any are
-        set.
+    writes : bool or str
+        Whether requests other than `GET` change something, or below which path they do: those need
+        an API key, if any are set.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def create_app(
         RequestMiddleware,
         max_body=settings.http_max_body,
         uploads=uploads or {},
-        keys=Keys.listed(keys),
+        keys=Keys.listed(keys, below=writes if isinstance(writes, str) else "/"),
     )
     if origins := [one.strip() for one in settings.http_cors_origins.split(",") if one.strip()]:
         # Around all others: a page must be able to read errors, too.
@@ -111,9 +111,10 @@ def _version() -> str:
         return "0+checkout"
 
 
-def _describe_problem(app: FastAPI, writes: bool) -> None:
+def _describe_problem(app: FastAPI, writes: bool | str) -> None:
     """Tell OpenAPI what routes need not: the errors' schema, and that bodies are limited."""
     generate = app.openapi
+    below = writes if isinstance(writes, str) else "/"
 
     def openapi() -> dict[str, Any]:
         schema = generate()
@@ -128,7 +129,7 @@ def _describe_problem(app: FastAPI, writes: bool) -> None:
                         operation["responses"].update(_NO_ADDRESS)
                     if "requestBody" in operation:
                         operation["responses"].update(_TOO_LARGE)
-                    if writes and method != "get":
+                    if writes and method != "get" and path.startswith(below):
                         operation["responses"].update(_NO_KEY)
                         operation["security"] = [{}, {"key": []}]
             if writes:

@@ -17,6 +17,8 @@ class Keys:
     Parameters
     ----------
     keys : iterable of str
+    below : str
+        The path below which a key is needed.
 
     Examples
     --------
@@ -25,13 +27,14 @@ class Keys:
     (True, False, False)
     """
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    def __init__(self, keys: Iterable[str], below: str = "/") -> None:
         self._digests = [_digest(key.encode()) for key in keys]
+        self._below = below
 
     @classmethod
-    def listed(cls, keys: str) -> Keys:
+    def listed(cls, keys: str, below: str = "/") -> Keys:
         """From a list separated by commas."""
-        return cls(key for one in keys.split(",") if (key := one.strip()))
+        return cls((key for one in keys.split(",") if (key := one.strip())), below)
 
     def __bool__(self) -> bool:
         return bool(self._digests)
@@ -45,8 +48,10 @@ class Keys:
         return fits
 
     def allow(self, scope: Scope) -> bool:
-        """Whether a request may be answered: it reads only, or brings a key."""
+        """Whether a request may be answered: it reads only, is elsewhere, or brings a key."""
         if not self._digests or scope["method"] in READING:
+            return True
+        if not scope["path"].startswith(self._below):
             return True
         for name, value in scope["headers"]:
             if name == b"x-api-key" and self.fit(value):

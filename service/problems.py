@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, JsonValue
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from recommender.errors import InvalidInput, Unavailable
+from recommender.errors import InvalidInput, Refused, Unavailable, UnknownModel
 from recommender.validation import FieldError, field_errors, presentable
 
 MEDIA_TYPE = "application/problem+json"
@@ -159,6 +159,19 @@ async def _on_invalid_input(_request: Request, error: Exception) -> Response:
     return wrong_input([FieldError(error.field, error.value, error.allowed)])
 
 
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+async def _on_unknown_model(_request: Request, error: Exception) -> Response:
+    return problem(HTTPStatus.NOT_FOUND, _sentence(error))
+
+
+async def _on_refused(_request: Request, error: Exception) -> Response:
+    return problem(HTTPStatus.CONFLICT, _sentence(error))
+
+
 async def _on_unavailable(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Unavailable)
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
@@ -167,13 +180,16 @@ async def _on_unavailable(_request: Request, error: Exception) -> Response:
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error that leaves a route a problem.
 
-    `InvalidInput` becomes 422, `Unavailable` 503 with ``Retry-After``; whatever is not expected is
-    left to `service.requests`, which answers 500 and logs it.
+    `InvalidInput` becomes 422, `UnknownModel` 404, `Refused` 409, `Unavailable` 503 with
+    ``Retry-After``; whatever is not expected is left to `service.requests`, which answers 500 and
+    logs it.
     """
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(InvalidInput, _on_invalid_input)
     app.add_exception_handler(Unavailable, _on_unavailable)
+    app.add_exception_handler(UnknownModel, _on_unknown_model)
+    app.add_exception_handler(Refused, _on_refused)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

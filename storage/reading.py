@@ -156,6 +156,27 @@ class Measurement:
     mae: float
 
 
+@dataclass(frozen=True)
+class NoticedDrift:
+    """A drift of a model's loss (`recommender.drift`).
+
+    Parameters
+    ----------
+    batch : int
+        The micro-batch at which it was noticed.
+    at : float
+        When, seconds since the epoch.
+    usual, deviation, loss : float
+        Mean squared error before and its standard deviation; and at that micro-batch.
+    """
+
+    batch: int
+    at: float
+    usual: float
+    deviation: float
+    loss: float
+
+
 class Snapshot:
     """Reads that all see the same moment of the truth; made by `TruthReader.read`."""
 
@@ -360,6 +381,17 @@ class Snapshot:
                 )
                 for batch, at, ratings, total, squared, absolute in cursor
             ]
+
+    def last_drift(self, model: int) -> NoticedDrift | None:
+        """The last drift that was noticed while the model served; None without any."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                """SELECT batch, extract(epoch FROM at)::double precision, usual, deviation, loss
+                   FROM drifts WHERE model = %s ORDER BY batch DESC LIMIT 1""",
+                (model,),
+            )
+            found = cursor.fetchone()
+        return None if found is None else NoticedDrift(*found)
 
 
 class TruthReader:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
+from recommender.gate import GateSettings
 from recommender.settings import PREFIX, Settings
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -96,6 +97,18 @@ class PostgresSettings(Settings):
     )
     postgres_timeout: float = Field(
         10.0, gt=0, le=600, description="Seconds to wait for a connection."
+    )
+
+
+class PublishSettings(GateSettings):
+    """What it takes to put a model in service, and what is kept of those that served before."""
+
+    keep_models: int = Field(
+        1,
+        ge=0,
+        le=20,
+        description="Models that served before and go on learning, ready for a rollback; older "
+        "ones are retired. Each costs about as much as the serving model.",
     )
 
 

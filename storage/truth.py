@@ -20,6 +20,7 @@ from recommender.errors import Fenced, RecommenderError
 from recommender.initial import SIDES, Side
 from recommender.rating_head import Errors
 from storage.as_of import AsOf, parse_offsets
+from storage.partitions import make_partitions
 from storage.postgres_client import connect
 from storage.settings import PostgresSettings
 from storage.staging import SLOTS, Staged, slot_of
@@ -144,20 +145,13 @@ class Truth:
             if (found := cur.fetchone()) is not None:
                 return int(found[0])
             cur.execute(
-                """INSERT INTO models (model, status, settings, data)
-                   SELECT coalesce(max(model), 0) + 1, 'serving', %s, %s FROM models
+                """INSERT INTO models (model, status, settings, data, served_at)
+                   SELECT coalesce(max(model), 0) + 1, 'serving', %s, %s, now() FROM models
                    RETURNING model""",
                 (json.dumps(dict(settings)), data),
             )
             (model,) = _one(cur)
-            for side in SIDES:
-                # Space is left on each page so that an update stays on it (a HOT update): rows
-                # are overwritten all the time and only their key is indexed.
-                cur.execute(
-                    f"""CREATE TABLE {side}_rows_{model} PARTITION OF {side}_rows
-                        FOR VALUES IN ({model}) WITH (fillfactor = 60)"""
-                )
-                cur.execute(f"ALTER TABLE {side}_rows_{model} ALTER state SET STORAGE EXTERNAL")
+            make_partitions(cur, model)
             return int(model)
 
     def take_over(self, patience: float) -> Lease:

@@ -39,6 +39,7 @@ def router(predictor: Predictor) -> APIRouter:
                     "settings": {"rank": 32, "rating_min": 0.5, "rating_max": 5.0},
                     "counts": {"users": 610, "items": 9742, "ratings": 50210},
                     "series": [EXAMPLE_POINT],
+                    "drift": None,
                 }
             ),
             **problem_responses(422, 503),
@@ -80,6 +81,14 @@ def router(predictor: Predictor) -> APIRouter:
                     }
                     for point in report.series
                 ],
+                "drift": report.drift
+                and {
+                    "batch": report.drift.batch,
+                    "at": datetime.fromtimestamp(report.drift.at, UTC),
+                    "usual": report.drift.usual,
+                    "deviation": report.drift.deviation,
+                    "loss": report.drift.loss,
+                },
             },
         )
 

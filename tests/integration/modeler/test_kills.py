@@ -57,7 +57,7 @@ def test_kills_at_every_step_and_at_random_change_nothing(make_modeler: MakeMode
     modeler.kill()
 
     for step in Step:
-        if step.in_task:
+        if step.in_task or step.in_refit:
             continue
         modeler.environment["RECOMMENDER_KILL_AT"] = f"{step.word}:1"
         send()

@@ -1,0 +1,63 @@
+"""The shapes of answers about models, for OpenAPI; `storage.models.Judged` fills them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class Prequential(BaseModel):
+    """Errors on the latest ratings that this model and the serving one have tested."""
+
+    ratings: int = Field(description="How many they were.")
+    rmse: float | None = Field(description="This model's; null without a rating.")
+    rmse_serving: float | None = Field(description="The serving model's, of the same ratings.")
+
+
+class Gate(BaseModel):
+    """What the publish gate says."""
+
+    state: Literal["passed", "waiting", "failed", "none"] = Field(
+        description="`none`: only candidates are judged."
+    )
+    reason: str = Field(description="In words, with figures.")
+
+
+class ModelVersion(BaseModel):
+    """One model."""
+
+    model: int
+    status: Literal["training", "candidate", "serving", "retired"]
+    parent: int | None = Field(description="The model that served, or was copied, when made.")
+    created_at: datetime
+    served_at: datetime | None = Field(description="When it last began to serve.")
+    retired_at: datetime | None
+    joined: int = Field(description="The micro-batch after which it learns with the stream.")
+    settings: dict[str, JsonValue]
+    data: str = Field(description="Where the ratings come from, in words.")
+    ratings: int = Field(description="Learned, those of its training included.")
+    trained_to: dict[str, JsonValue] = Field(
+        description="Offsets of the snapshot that it was trained from, by topic and partition."
+    )
+    metrics: dict[str, JsonValue] = Field(
+        description="Of its training: `rmse`, `mae`, `ndcg@10` of its validation part, ..."
+    )
+    prequential: Prequential
+    gate: Gate
+    reason: str = Field(description="Why it has its status.")
+
+
+class ModelList(BaseModel):
+    """All models, the latest first."""
+
+    models: list[ModelVersion]
+
+
+class Promotion(BaseModel):
+    """How to promote."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    force: bool = Field(False, description="Whatever the gate says.", strict=True)

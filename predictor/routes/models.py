@@ -1,0 +1,136 @@
+"""``/models``: every model there is; put one in service, take it back, retire it.
+
+Here alone the predictor writes, and only through the registry (`storage.models`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import APIRouter, Path
+from starlette.responses import Response
+
+from predictor.model_answers import ModelList, ModelVersion, Promotion
+from predictor.parts import Predictor
+from service.problems import problem_responses
+from storage.models import Registry
+
+Result = TypeVar("Result")
+
+PATH = "/models"
+
+Number = Annotated[int, Path(ge=1, lt=2**31, description="The model's number.")]
+
+EXAMPLE = {
+    "model": 3,
+    "status": "candidate",
+    "parent": 2,
+    "created_at": "2026-01-31T02:00:00+00:00",
+    "served_at": None,
+    "retired_at": None,
+    "joined": 81_204,
+    "settings": {"rank": 128, "ranking_rank": 192, "rating_min": 0.5, "rating_max": 5.0},
+    "data": "MovieLens ml-latest-small",
+    "ratings": 100_836,
+    "trained_to": {"ratings": {"0": 25_210, "1": 25_104}},
+    "metrics": {"rmse": 0.8471, "mae": 0.6502, "ndcg@10": 0.2963},
+    "prequential": {"ratings": 5120, "rmse": 0.8512, "rmse_serving": 0.8634},
+    "gate": {"state": "passed", "reason": "RMSE 0.8512 beside 0.8634 of the serving model"},
+    "reason": "a refit from the stored ratings; trained on 95,000 ratings",
+}
+
+
+def router(predictor: Predictor) -> APIRouter:
+    """Build the routes."""
+    routes = APIRouter(prefix=PATH, tags=["models"])
+    settings = predictor.settings
+
+    async def asked(work: Callable[[Registry], Result]) -> Result:
+        def ask() -> Result:
+            with closing(Registry(settings)) as registry:
+                return work(registry)
+
+        return await asyncio.to_thread(ask)
+
+    def described(registry: Registry, model: int) -> dict[str, Any]:
+        (found,) = registry.judged(settings, model)
+        return found.described()
+
+    @routes.get(
+        "",
+        summary="All models",
+        response_model=ModelList,
+        responses={200: _example({"models": [EXAMPLE]}), **problem_responses(503)},
+    )
+    async def list_models() -> Response:
+        """Every model, the latest first, each beside the serving one."""
+        found = await asked(lambda registry: registry.judged(settings))
+        return _json({"models": [one.described() for one in found]})
+
+    @routes.get(
+        "/{model:int}",
+        summary="One model",
+        response_model=ModelVersion,
+        responses={200: _example(EXAMPLE), **problem_responses(404, 422, 503)},
+    )
+    async def show_model(model: Number) -> Response:
+        """One model: its settings, where it comes from, how it does beside the serving one."""
+        return _json(await asked(lambda registry: described(registry, model)))
+
+    @routes.post(
+        "/{model:int}/promote",
+        summary="Put a candidate in service",
+        response_model=ModelVersion,
+        responses={200: _example(EXAMPLE), **problem_responses(404, 409, 422, 503)},
+    )
+    async def promote(model: Number, promotion: Promotion) -> Response:
+        """Put a candidate in service; every predictor follows within a second or two.
+
+        The model that served goes on learning, for a rollback. 409 where the model is no candidate,
+        or has not passed the gate and is not forced.
+        """
+
+        def work(registry: Registry) -> dict[str, Any]:
+            registry.promote(model, settings, force=promotion.force)
+            return described(registry, model)
+
+        return _json(await asked(work))
+
+    @routes.post(
+        "/rollback",
+        summary="Take the last promotion back",
+        response_model=ModelVersion,
+        responses={200: _example(EXAMPLE), **problem_responses(409, 503)},
+    )
+    async def rollback() -> Response:
+        """Put the model that served before back in service; 409 where none is kept."""
+        return _json(await asked(lambda registry: described(registry, registry.rollback())))
+
+    @routes.post(
+        "/{model:int}/retire",
+        summary="Take a model out of use",
+        response_model=ModelVersion,
+        responses={200: _example(EXAMPLE), **problem_responses(404, 409, 422, 503)},
+    )
+    async def retire(model: Number) -> Response:
+        """Stop learning a model and let its rows go; 409 where it serves or is retired already."""
+
+        def work(registry: Registry) -> dict[str, Any]:
+            registry.retire(model)
+            return described(registry, model)
+
+        return _json(await asked(work))
+
+    return routes
+
+
+def _json(content: Any) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json")
+
+
+def _example(body: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"example": body}}}

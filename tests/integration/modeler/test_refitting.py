@@ -1,0 +1,224 @@
+"""A refit beside the stream: it catches up, joins, and misses nothing, whatever is killed when."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+
+import numpy as np
+import psycopg2
+import pyarrow as pa
+import pytest
+
+from local.processes import REPOSITORY
+from modeler.refitting import RefitJobSettings, refit_beside
+from modeler.steps import Step
+from modeler.verify import VerifySettings, sums_of_all
+from recommender.errors import InvalidData, Refused
+from recommender.initial import Side
+from recommender.rows import Rows
+from storage.joining import Trainee
+from storage.models import Registry
+from storage.settings import PostgresSettings
+from tests.fakes.engine import SETTINGS, Engine, Rating, assert_every_learning_model_has_learned_all
+
+QUICK = {
+    "refit_rank": 5,
+    "refit_ranking_rank": 6,
+    "refit_epochs": 3,
+    "refit_ranking_epochs": 6,
+    "refit_validation_share": 0.2,
+}
+
+
+def some(count: int, seed: int, new: str = "") -> list[Rating]:
+    drawn = random.Random(seed)
+    return [
+        (f"u{drawn.randrange(25)}{new}", f"i{drawn.randrange(40)}", drawn.randint(1, 10) / 2)
+        for _ in range(count)
+    ]
+
+
+def job(dsn: str, **changed: object) -> RefitJobSettings:
+    return RefitJobSettings(postgres_dsn=dsn, **{**QUICK, **changed})
+
+
+@pytest.fixture
+def engine(dsn: str) -> Iterator[Engine]:
+    with closing(Engine(dsn)) as made:
+        for seed in range(4):
+            made.learn(some(150, seed), duplicates=seed)
+        yield made
+
+
+def query(dsn: str, text: str) -> list[tuple]:
+    with closing(psycopg2.connect(dsn)) as opened, opened.cursor() as cur:
+        cur.execute(text)
+        return cur.fetchall()
+
+
+def test_it_joins_as_a_candidate_with_the_serving_model_s_place_in_the_log(engine: Engine) -> None:
+    joined = refit_beside(job(engine.dsn))
+    version = joined.version
+    assert (version.model, version.status, version.parent) == (2, "candidate", 1)
+    assert (version.joined, version.batch, version.ratings) == (4, 4, 600)
+    assert (version.settings["rank"], version.settings["ranking_rank"]) == (5, 6)
+    assert version.settings["rating_max"] == SETTINGS.rating_max
+    assert version.trained_to["ratings"].keys() == {"0", "1"}
+    assert {"rmse", "mae", "ndcg@10", "epochs"} <= version.metrics.keys()
+    assert_every_learning_model_has_learned_all(engine.dsn)
+    engine.learn(some(30, 9, "new"))
+    assert_every_learning_model_has_learned_all(engine.dsn)
+    assert all(one.agree for one in sums_of_all(VerifySettings(postgres_dsn=engine.dsn)).values())
+
+
+def test_trained_anew_from_the_stored_ratings_it_has_the_same_figures(engine: Engine) -> None:
+    for _ in range(2):
+        refit_beside(job(engine.dsn))
+    rows = [
+        query(engine.dsn, f"SELECT id, n, state FROM {side}_rows_{model} ORDER BY id")
+        for model in (2, 3)
+        for side in ("user", "item")
+    ]
+    assert [(i, n, bytes(s)) for i, n, s in rows[0]] == [(i, n, bytes(s)) for i, n, s in rows[2]]
+    assert [(i, n, bytes(s)) for i, n, s in rows[1]] == [(i, n, bytes(s)) for i, n, s in rows[3]]
+
+
+def test_while_micro_batches_are_committed_all_the_time_nothing_is_missing_or_twice(
+    engine: Engine,
+) -> None:
+    stopping = threading.Event()
+
+    def go_on() -> None:
+        seed = 100
+        while not stopping.is_set():
+            engine.learn(some(20, seed, "x" if seed % 3 else ""))
+            seed += 1
+
+    learning = threading.Thread(target=go_on)
+    learning.start()
+    try:
+        joined = refit_beside(job(engine.dsn, refit_epochs=30, refit_ranking_epochs=30))
+        time.sleep(0.3)
+    finally:
+        stopping.set()
+        learning.join(30)
+    assert joined.caught_up > 0
+    assert joined.version.ratings == joined.snapshot + joined.caught_up
+    batches = query(engine.dsn, "SELECT batch FROM models ORDER BY model")
+    assert batches[0] == batches[1]
+    assert batches[1][0] > joined.version.joined
+    assert_every_learning_model_has_learned_all(engine.dsn)
+
+
+def test_a_history_that_used_freed_room_again_is_read_as_a_whole(engine: Engine) -> None:
+    """New ratings may then lie before old ones; their number tells."""
+    with closing(Trainee.begin(PostgresSettings(postgres_dsn=engine.dsn), "ratings", {})) as one:
+        place, history = one.history()
+        assert len(history) == 600
+        engine.learn(some(10, 5))
+        beyond = type(place)(**{**vars(place), "page": 10_000})
+        assert len(one.gained(beyond)[1]) == 10
+        now, gained = one.gained(place)
+        assert len(gained) == 10
+        assert one.gained(now)[1].num_rows == 0
+
+
+def test_a_commit_that_waited_for_the_join_learns_for_the_new_model_too(engine: Engine) -> None:
+    settings = PostgresSettings(postgres_dsn=engine.dsn)
+    with closing(Trainee.begin(settings, "ratings", SETTINGS.model_dump(mode="json"))) as trainee:
+        place, history = trainee.history()
+        ids = {side: pa.compute.value_counts(history[side]).to_pylist() for side in _SIDES}
+        changed = {side: counted(found) for side, found in ids.items()}
+        waiting = threading.Thread(target=engine.learn, args=(some(25, 77),))
+
+        def committed_meanwhile() -> None:
+            waiting.start()
+            waiting.join(0.5)
+            assert waiting.is_alive()
+
+        trainee.join(place, lambda _: changed, "", written=committed_meanwhile)
+        waiting.join(30)
+    assert query(engine.dsn, "SELECT rating_count FROM models") == [(625,), (625,)]
+    assert_every_learning_model_has_learned_all(engine.dsn)
+
+
+_SIDES: tuple[Side, Side] = ("user", "item")
+
+
+def counted(found: list[Mapping[str, object]]) -> tuple[list[str], Rows]:
+    rows = Rows.empty(len(found), SETTINGS.format)
+    rows.n[:] = np.array([one["counts"] for one in found])
+    return [str(one["values"]) for one in found], rows
+
+
+def test_what_was_retired_meanwhile_does_not_join(engine: Engine) -> None:
+    settings = PostgresSettings(postgres_dsn=engine.dsn)
+    with (
+        closing(Trainee.begin(settings, "ratings", {})) as trainee,
+        closing(Registry(settings)) as registry,
+    ):
+        place, _ = trainee.history()
+        registry.retire(trainee.model)
+        with pytest.raises(Refused, match="retired while it was being trained"):
+            trainee.join(place, lambda _: {}, "")
+
+
+def test_one_training_at_a_time_and_never_without_a_rating(dsn: str) -> None:
+    with closing(Engine(dsn)) as engine:
+        with pytest.raises(InvalidData, match="no rating is stored"):
+            refit_beside(job(dsn))
+        engine.learn(some(100, 1))
+        with (
+            closing(Trainee.begin(PostgresSettings(postgres_dsn=dsn), "ratings", {})),
+            pytest.raises(Refused, match="model 3 is being trained already"),
+        ):
+            refit_beside(job(dsn))
+    with closing(Registry(PostgresSettings(postgres_dsn=dsn))) as registry:
+        assert registry.model(2).reason == "its training did not end: the trainer is gone"
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_every_step_it_leaves_nothing_that_counts(engine: Engine) -> None:
+    environment = {
+        **os.environ,
+        "RECOMMENDER_POSTGRES_DSN": engine.dsn,
+        **{f"RECOMMENDER_{name.upper()}": str(value) for name, value in QUICK.items()},
+    }
+    steps = [step for step in Step if step.in_refit]
+    for number, step in enumerate(steps, 2):
+        died = subprocess.run(
+            [sys.executable, "-m", "modeler", "refit"],
+            cwd=REPOSITORY,
+            env={**environment, "RECOMMENDER_KILL_AT": step.word},
+            capture_output=True,
+            timeout=120,
+        )
+        assert died.returncode == -9, died.stderr.decode()[-2000:]
+        engine.learn(some(10, number))
+        assert_every_learning_model_has_learned_all(engine.dsn)
+        (status,) = query(engine.dsn, f"SELECT status FROM models WHERE model = {number}")
+        assert status == ("candidate" if step is Step.JOINED else "training",)
+    done = subprocess.run(
+        [sys.executable, "-m", "modeler", "refit", "--json"],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    assert json.loads(done.stdout)["trained_on"] == 600 + 10 * len(steps)
+    statuses = dict(query(engine.dsn, "SELECT model, status FROM models"))
+    last = len(steps) + 2
+    assert statuses == {
+        **dict.fromkeys(range(2, last - 1), "retired"),
+        **{1: "serving", last - 1: "candidate", last: "candidate"},
+    }
+    assert_every_learning_model_has_learned_all(engine.dsn)
