@@ -11,6 +11,7 @@ from ingest.bulk import bulk_router
 from ingest.items import items_router
 from ingest.ratings import ratings_router
 from ingest.settings import IngestSettings
+from ingest.withdrawals import withdrawals_router
 from recommender.clock import SYSTEM_CLOCK, Clock
 from service.app import create_app
 from storage.log import RatingLog
@@ -50,6 +51,7 @@ def build(settings: IngestSettings, clock: Clock = SYSTEM_CLOCK) -> FastAPI:
         routers=[
             bulk_router(settings, clock),
             ratings_router(settings, clock),
+            withdrawals_router(settings, clock),
             items_router(settings),
         ],
         uploads=dict.fromkeys(("/bulk/ratings", "/bulk/items"), settings.ingest_max_upload),

@@ -17,6 +17,7 @@ from recommender.initial import SIDES, Side
 from recommender.rating_head import Errors
 from recommender.strata import Dealing, deal
 from storage.as_of import AsOf, furthest
+from storage.staging import Address, slot_of
 from storage.truth import Commit
 
 
@@ -80,7 +81,11 @@ class Backlog:
                     count += one.count - before.rating_count
                 dealings = dealt(readers, blocks)
                 for version in self._task.versions:
-                    cut = Cut(version, blocks, dealings, before, total, count, sampler)
+                    cut = Cut(
+                        version,
+                        *(blocks, dealings, before, total, count, sampler),
+                        self._withdrawals(before.batch + 1, readers),
+                    )
                     learners += self._learn_blocks(read, cut)
             elapsed = time.perf_counter() - started
             seconds = added([seconds, _to_the_clock(learners, elapsed)])
@@ -97,8 +102,14 @@ class Backlog:
                 for version in self._task.versions
             },
             duplicates=sum(one.duplicates for one in readers),
+            withdrawn=sum(one.withdrawn for one in readers),
             seconds=seconds,
         )
+
+    def _withdrawals(self, batch: int, readers: list[Report]) -> Address | None:
+        """Where the readers have staged withdrawals, if they have."""
+        tasks = [one.staged.task for one in readers if one.staged.withdrawals]
+        return Address(slot_of(batch), self._task.fence, tasks) if tasks else None
 
     def _learn_blocks(self, read: DataFrame, cut: Cut) -> list[Report]:
         pieces = read.mapInArrow(cutter(self._task, cut), BLOCK_SCHEMA)

@@ -18,7 +18,7 @@ from recommender.initial import initial_rows
 from recommender.micro_batch import MicroBatch
 from recommender.model_settings import ModelSettings
 from recommender.rating_head import Errors, Mean
-from storage.staging import TaskStore
+from storage.staging import Address, TaskStore
 
 REPORT_SCHEMA = "report string"
 
@@ -64,13 +64,17 @@ def _learn(
         ratings = reading.ratings
     reached(Step.PARSED)
 
-    with timed(seconds, "replay"):
-        earlier = sample(task, store, len(ratings), before.rating_count)
     staging = Staging(task, store, before.batch + 1)
+    with timed(seconds, "stage"):
+        withdrawals = staging.withdrawals(reading)
+    with timed(seconds, "replay"):
+        earlier = sample(task, store, len(ratings), before.rating_count, withdrawals)
     errors: dict[int, Errors] = {}
     for version in task.versions:
         mean = Mean(version.settings.middle, before.rating_sum, before.rating_count)
-        errors[version.model] = _learn_one(version, store, staging, ratings, earlier, mean, seconds)
+        errors[version.model] = _learn_one(
+            version, store, staging, withdrawals, ratings, earlier, mean, seconds
+        )
 
     reached(Step.HALF_STAGED)
     with timed(seconds, "stage"):
@@ -81,6 +85,7 @@ def _learn(
         staged=staging.staged,
         errors=errors,
         duplicates=reading.duplicates,
+        withdrawn=reading.withdrawals.withdrawn,
         total=mean.total,  # all models have learned the same ratings
         count=mean.count,
         next_offsets=reading.next_offsets,
@@ -92,6 +97,7 @@ def _learn_one(
     version: Version,
     store: TaskStore,
     staging: Staging,
+    withdrawals: Address | None,
     ratings: pa.Table,
     earlier: pa.Table,
     mean: Mean,
@@ -104,7 +110,7 @@ def _learn_one(
     users, (user_codes, replayed_users) = coded(ratings["user"], replayed["user"])
     items, (item_codes, sampled_items) = coded(ratings["item"], sampled["item"])
     with timed(seconds, "load"):
-        user_rows = rows(version, store, "user", users)
+        user_rows = rows(version, store, "user", users, withdrawals)
         item_rows = rows(version, store, "item", items)
     reached(Step.LOADED)
 

@@ -82,6 +82,10 @@ class Committer:
         batch, tasks = commit.as_of.batch, [one.task for one in commit.staged]
         self._on_its_way = Address(slot_of(batch), self._lease.fence, tasks)
         self._queue.put(commit)
+        if commit.total("withdrawals"):
+            # How much they take out of what had been learned is known by the commit only.
+            self.await_committed()
+            self._expected = self._as_of
 
     def await_committed(self) -> None:
         """Wait until all that was submitted is committed, and the next slot of staging is empty.
@@ -119,11 +123,13 @@ class Committer:
     def _commit(self, commit: Commit) -> None:
         reached(Step.COMMIT_AHEAD)
         committing = time.perf_counter()
-        self._as_of = self._truth.commit(self._lease, commit, merged=lambda: reached(Step.MERGED))
+        self._as_of, withdrawn = self._truth.commit(
+            self._lease, commit, merged=lambda: reached(Step.MERGED)
+        )
         reached(Step.COMMITTED)
         self._metrics.committed(commit, self._lease.serving, time.perf_counter() - committing)
         for projector in self._projectors:
-            projector.submit(Committed(self._as_of, commit.staged))
+            projector.submit(Committed(self._as_of, commit.staged, withdrawn))
         if commit.total("dead_letters"):
             self._letters.wake()
 

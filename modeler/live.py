@@ -51,5 +51,6 @@ class Live:
             staged=[report.staged],
             errors=report.errors,
             duplicates=report.duplicates,
+            withdrawn=report.withdrawn,
             seconds={**report.seconds, "spark": spark},
         )

@@ -9,7 +9,7 @@ from modeler.task import Task, Version
 from recommender.initial import Side, initial_rows
 from recommender.rating_head import Codes
 from recommender.rows import Rows
-from storage.staging import TaskStore
+from storage.staging import Address, TaskStore
 
 
 def coded(*ids: pa.ChunkedArray) -> tuple[pa.StringArray, list[Codes]]:
@@ -23,10 +23,19 @@ def coded(*ids: pa.ChunkedArray) -> tuple[pa.StringArray, list[Codes]]:
     return encoded.dictionary, np.split(codes, np.cumsum(lengths)[:-1])
 
 
-def rows(version: Version, store: TaskStore, side: Side, ids: pa.StringArray) -> Rows:
-    """The rows of all these ids: as stored, or as the hash of (seed, side, id) makes them."""
+def rows(
+    version: Version,
+    store: TaskStore,
+    side: Side,
+    ids: pa.StringArray,
+    withdrawals: Address | None = None,
+) -> Rows:
+    """The rows of all these ids: as stored, or as the hash of (seed, side, id) makes them.
+
+    Users who withdraw everything, by what is staged at `withdrawals`, begin anew.
+    """
     settings = version.settings
-    known, stored = store.rows(version.model, side, ids, settings.format)
+    known, stored = store.rows(version.model, side, ids, settings.format, withdrawals)
     unknown = np.ones(len(ids), bool)
     unknown[known] = False
     made = initial_rows(
@@ -43,7 +52,9 @@ def rows(version: Version, store: TaskStore, side: Side, ids: pa.StringArray) ->
     return found
 
 
-def sample(task: Task, store: TaskStore, new: int, learned: int) -> pa.Table:
+def sample(
+    task: Task, store: TaskStore, new: int, learned: int, withdrawals: Address | None = None
+) -> pa.Table:
     """Earlier ratings, as many as the model wants that wants most; all take of the same.
 
     Those for the same place in the stream are the same.
@@ -52,7 +63,9 @@ def sample(task: Task, store: TaskStore, new: int, learned: int) -> pa.Table:
     ----------
     new, learned : int
         Ratings of the micro-batch, and those learned before it.
+    withdrawals : Address, optional
+        Where the micro-batch's withdrawals are staged: what they take back is not drawn.
     """
     random = np.random.default_rng((task.serving.settings.seed, learned))
     most = max(version.settings.sample_size(new) for version in task.versions)
-    return store.sample_history(most, random)
+    return store.sample_history(most, random, withdrawals)

@@ -36,11 +36,13 @@ from modeler.steps import Step, reached
 from modeler.task import Version
 from recommender.errors import Fenced
 from recommender.initial import SIDES, Side
+from storage import rated
 from storage.as_of import AsOf
 from storage.postgres_client import connect
 from storage.projection import Projection
 from storage.staging import Address, Staged, TaskStore, rows_of, slot_of
 from storage.truth import Lease, read_as_of
+from storage.withdrawals import UserNow, Withdrawn, items_now, users_now, users_since
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +52,11 @@ _CHUNK = 20_000
 
 @dataclass(frozen=True)
 class Committed:
-    """A micro-batch that is committed, and where its rows are still staged."""
+    """A micro-batch that is committed, where its rows are still staged, and what it took back."""
 
     as_of: AsOf
     staged: Sequence[Staged]
+    withdrawn: Withdrawn
 
 
 class Projector:
@@ -206,8 +209,38 @@ class Projector:
             if side == "user":
                 reached(Step.HALF_PROJECTED)
         self._projection.put_ratings(*_in_log_order(ratings))
+        withdrawn = committed.withdrawn
+        if withdrawn.users:
+            self._withdraw(withdrawn)
+            changed["user"] = list({*changed["user"], *withdrawn.users})
+            changed["item"] = list({*changed["item"], *withdrawn.items})
         reached(Step.ENTRY_AHEAD)
-        self._projection.announce(committed.as_of, changed["user"], changed["item"], items)
+        self._projection.announce(
+            committed.as_of, changed["user"], changed["item"], items, withdrawn.users
+        )
+
+    def _withdraw(self, withdrawn: Withdrawn) -> None:
+        """Bring what is left of those who withdrew, and of what.
+
+        From the truth as it is now: where it has gone on since, what is brought then comes again.
+        """
+        with closing(connect(self._settings)) as opened:
+            opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            with opened.cursor() as cur:
+                self._put_rows("item", items_now(cur, self._model, withdrawn.items))
+                self._put_users(cur, withdrawn.users)
+
+    def _put_users(self, cur: cursor, users: Sequence[str]) -> None:
+        for part in users_now(cur, self._model, users):
+            rows = self._values(_table([(one.user, one.n, one.state) for one in part if one.n]))
+            row_of = dict(zip((one.user for one in part if one.n), rows, strict=True))
+            self._projection.replace_users(
+                [(one.user, row_of.get(one.user, b""), _rated(one)) for one in part]
+            )
+
+    def _put_rows(self, side: Side, rows: Sequence[tuple[str, int, Any]]) -> None:
+        table = _table(rows)
+        self._projection.put_rows(side, table["id"].to_pylist(), self._values(table))
 
     def _values(self, rows: pa.Table) -> list[bytes]:
         packed = rows_of(rows, self._form).pack()
@@ -287,14 +320,7 @@ class Projector:
         for side in SIDES:
             query = f"SELECT id, n, state FROM {side}_rows_{self._model} WHERE batch > %s"
             for part in _chunks(opened, query, since.batch):
-                table = pa.table(
-                    {
-                        "id": [row[0] for row in part],
-                        "n": pa.array([row[1] for row in part], pa.int32()),
-                        "state": [bytes(row[2]) for row in part],
-                    }
-                )
-                self._projection.put_rows(side, table["id"].to_pylist(), self._values(table))
+                self._put_rows(side, part)
         learned = since.offsets.get(self._settings.ratings_topic, {})
         history = """SELECT "user", item, rating FROM ratings
                      WHERE "offset" >= coalesce((%s::jsonb ->> partition::text)::bigint, 0)
@@ -304,6 +330,27 @@ class Projector:
             self._projection.put_ratings(
                 pa.array(users), pa.array(items), np.array(ratings, np.float32)
             )
+        if since.batch:
+            with opened.cursor() as cur:
+                self._put_users(cur, users_since(cur, learned))
+
+
+def _table(rows: Sequence[tuple[str, int, Any]]) -> pa.Table:
+    return pa.table(
+        {
+            "id": pa.array([row[0] for row in rows], pa.string()),
+            "n": pa.array([row[1] for row in rows], pa.int32()),
+            "state": pa.array([bytes(row[2]) for row in rows], pa.binary()),
+        }
+    )
+
+
+def _rated(user: UserNow) -> bytes:
+    ids = pa.array([user.user] * len(user.items), pa.string())
+    _, records = rated.encode(
+        ids, pa.array(user.items, pa.string()), np.array(user.ratings, np.float32)
+    )
+    return b"".join(records)
 
 
 def _chunks(opened: connection, query: str, *parameters: object) -> Iterator[list[tuple[Any, ...]]]:

@@ -1,4 +1,4 @@
-"""From the log's records to the ratings to be learned: each one once, the bad ones apart."""
+"""From the log's records to the ratings to be learned: each once, bad and withdrawn ones apart."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from modeler import records
 from modeler.records import CATALOGUE, RATINGS, DeadLetters
 from modeler.task import Task
+from modeler.withdrawals import Withdrawals, split
 from recommender.ratings import Scale
 from storage.as_of import Offsets, furthest
 from storage.staging import Address, TaskStore
@@ -27,6 +28,9 @@ class Reading:
         Of schema `records.RATINGS`, in order of partition and offset, second deliveries left out.
     items : Table
         Catalogue entries, of schema `records.CATALOGUE`.
+    withdrawals : Withdrawals
+        What users have taken back; ratings that are taken back in the same micro-batch are left
+        out of `ratings`.
     dead : DeadLetters
     duplicates : int
         Second deliveries.
@@ -36,6 +40,7 @@ class Reading:
 
     ratings: pa.Table
     items: pa.Table
+    withdrawals: Withdrawals = field(default_factory=Withdrawals)
     dead: DeadLetters = field(default_factory=DeadLetters)
     duplicates: int = 0
     next_offsets: dict[str, dict[int, int]] = field(default_factory=dict)
@@ -83,7 +88,8 @@ def read(
     kept, duplicates = _without_known_events(
         _in_order(pa.concat_tables(ratings)), store, on_its_way
     )
-    return Reading(kept, items, dead, duplicates, following)
+    kept, withdrawals = split(kept)
+    return Reading(kept, items, withdrawals, dead, duplicates, following)
 
 
 def _after(received: pa.Table) -> Offsets:

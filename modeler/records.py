@@ -1,21 +1,24 @@
 """From the log's records to columns of ratings: the quick way for all, one by one only for the bad.
 
-Whatever a record holds, reading it stops nothing: it becomes a rating or a dead letter.
+Whatever a record holds, reading it stops nothing: it becomes a rating, a withdrawal or a dead
+letter.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
+from recommender import withdrawals
 from recommender.catalogue import decode_item
 from recommender.errors import InvalidInput
 from recommender.ids import MAX_ID
-from recommender.ratings import LATEST, MAX_EVENT_ID, Scale, decode
+from recommender.ratings import LATEST, MAX_EVENT_ID, Rating, Scale, decode
 
 # Records read at once; where one of them is bad, only so many are read one by one.
 _AT_ONCE = 4096
@@ -29,6 +32,7 @@ _JSON = pa.schema(
         ("event_id", pa.string()),
     ]
 )
+_JSON_OF_WITHDRAWALS = _JSON.append(pa.field("deleted", pa.bool_()))
 RATINGS = pa.schema(
     [
         ("partition", pa.int32()),
@@ -101,7 +105,7 @@ def catalogue(records: pa.Table, dead: DeadLetters) -> pa.Table:
 
 
 def ratings(records: pa.Table, scale: Scale, dead: DeadLetters) -> pa.Table:
-    """Read ratings, in the records' order.
+    """Read ratings and withdrawals, in the records' order.
 
     Parameters
     ----------
@@ -109,12 +113,13 @@ def ratings(records: pa.Table, scale: Scale, dead: DeadLetters) -> pa.Table:
         ``topic``, ``partition``, ``offset``, ``timestamp``, ``key``, ``value`` as Spark reads them.
     scale : Scale
     dead : DeadLetters
-        Takes what is not a rating.
+        Takes what is neither.
 
     Returns
     -------
     Table
-        Of schema `RATINGS`.
+        Of schema `RATINGS`. A row without ``rating`` is a withdrawal: of the user's ratings of the
+        item, or without ``item`` of all of the user's.
     """
     parts = [
         _read(part, scale, dead)
@@ -144,18 +149,17 @@ def _quickly(records: pa.Table, scale: Scale) -> pa.Table | None:
     lines = pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0]
     try:
         values.cast(pa.string())  # the parser takes any bytes for text; this checks for UTF-8
-        parsed = pyarrow.json.read_json(
-            pa.BufferReader(lines.as_buffer()),
-            read_options=pyarrow.json.ReadOptions(
-                use_threads=False, block_size=len(lines.as_buffer()) + 1
-            ),
-            parse_options=pyarrow.json.ParseOptions(
-                explicit_schema=_JSON, unexpected_field_behavior="ignore"
-            ),
-        )
+        parsed = _parsed(lines.as_buffer(), _JSON)
+        if len(parsed) != len(records):
+            return None
+        valid = _valid(parsed, scale)
+        if not pc.all(valid).as_py():
+            # What is no rating may be a withdrawal. Its column would cost all others some percent.
+            parsed = _parsed(lines.as_buffer(), _JSON_OF_WITHDRAWALS)
+            valid = pc.or_(valid, _valid_withdrawal(parsed))
+            if not pc.all(valid).as_py():
+                return None
     except pa.ArrowInvalid:
-        return None
-    if len(parsed) != len(records) or not pc.all(_valid(parsed, scale)).as_py():
         return None
     return pa.table(
         {
@@ -171,21 +175,47 @@ def _quickly(records: pa.Table, scale: Scale) -> pa.Table | None:
     ).combine_chunks()
 
 
+def _parsed(lines: pa.Buffer, schema: pa.Schema) -> pa.Table:
+    return pyarrow.json.read_json(
+        pa.BufferReader(lines),
+        read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        parse_options=pyarrow.json.ParseOptions(
+            explicit_schema=schema, unexpected_field_behavior="ignore"
+        ),
+    )
+
+
 def _valid(parsed: pa.Table, scale: Scale) -> pa.ChunkedArray:
-    """Which rows are surely right; a null or NaN anywhere needed makes a row not so."""
-    checks = [
-        _text(parsed["user"], MAX_ID),
+    """Which rows are surely ratings; a null or NaN anywhere needed makes a row not so."""
+    return _all(
+        *_of_an_event(parsed),
         _text(parsed["item"], MAX_ID),
-        pc.or_kleene(pc.is_null(parsed["event_id"]), _text(parsed["event_id"], MAX_EVENT_ID)),
         pc.greater_equal(parsed["rating"], scale.low),
         pc.less_equal(parsed["rating"], scale.high),
+    )
+
+
+def _valid_withdrawal(parsed: pa.Table) -> pa.ChunkedArray:
+    """Which rows are surely withdrawals."""
+    return _all(
+        *_of_an_event(parsed),
+        parsed["deleted"],
+        pc.is_null(parsed["rating"]),
+        pc.or_kleene(pc.is_null(parsed["item"]), _text(parsed["item"], MAX_ID)),
+    )
+
+
+def _of_an_event(parsed: pa.Table) -> list[pa.ChunkedArray]:
+    return [
+        _text(parsed["user"], MAX_ID),
+        pc.or_kleene(pc.is_null(parsed["event_id"]), _text(parsed["event_id"], MAX_EVENT_ID)),
         pc.greater_equal(parsed["timestamp"], 0.0),
         pc.less(parsed["timestamp"], LATEST),
     ]
-    valid = checks[0]
-    for check in checks[1:]:
-        valid = pc.and_(valid, check)
-    return pc.fill_null(valid, False)
+
+
+def _all(*checks: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(reduce(pc.and_, checks), False)
 
 
 def _text(texts: pa.ChunkedArray, longest: int) -> pa.ChunkedArray:
@@ -199,8 +229,11 @@ def _text(texts: pa.ChunkedArray, longest: int) -> pa.ChunkedArray:
 def _one_by_one(records: pa.Table, scale: Scale, dead: DeadLetters) -> pa.Table:
     rows = []
     for record in records.to_pylist():
+        received = record["timestamp"].timestamp()
         try:
-            rating = decode(record["value"], scale, received=record["timestamp"].timestamp())
+            found = withdrawals.decode(record["value"], received) or decode(
+                record["value"], scale, received
+            )
         except InvalidInput as error:
             dead.add(record, str(error))
         else:
@@ -208,11 +241,11 @@ def _one_by_one(records: pa.Table, scale: Scale, dead: DeadLetters) -> pa.Table:
                 {
                     "partition": record["partition"],
                     "offset": record["offset"],
-                    "user": rating.user,
-                    "item": rating.item,
-                    "rating": rating.rating,
-                    "rated_at": rating.timestamp,
-                    "event_id": rating.event_id,
+                    "user": found.user,
+                    "item": found.item,
+                    "rating": found.rating if isinstance(found, Rating) else None,
+                    "rated_at": found.timestamp,
+                    "event_id": found.event_id,
                 }
             )
     return pa.Table.from_pylist(rows, schema=RATINGS)

@@ -10,7 +10,7 @@ from modeler.reading import Reading
 from modeler.task import Task, attempt
 from recommender.initial import Side
 from recommender.rows import Rows
-from storage.staging import Staged, TaskStore, row_columns, slot_of
+from storage.staging import Address, Staged, TaskStore, row_columns, slot_of
 
 
 class Staging:
@@ -31,6 +31,14 @@ class Staging:
         self._attempt = attempt()
         self._rows: dict[Side, dict[int, int]] = {"user": {}, "item": {}}
         self._records: dict[str, int] = {}
+        self._withdrawals = 0
+
+    def withdrawals(self, reading: Reading) -> Address | None:
+        """Stage the withdrawals that were read; where they are, if there are any."""
+        self._withdrawals = self._stage("withdrawals", _columns(reading.withdrawals.records))
+        if not self._withdrawals:
+            return None
+        return Address(self._slot, self._fence, [self._attempt])
 
     def rows(self, model: int, side: Side, ids: pa.StringArray, rows: Rows) -> None:
         """Stage a model's rows of one side: all that the task has."""
@@ -41,7 +49,9 @@ class Staging:
         """Stage what was read: the history (`ratings`, in the order wanted) and all else."""
         self._records = {
             "ratings": self._stage("ratings", _columns(ratings)),
-            "events": len(ratings) - ratings["event_id"].null_count,
+            "events": len(ratings)
+            - ratings["event_id"].null_count
+            + self._stage("events", _columns(reading.withdrawals.events)),
             "items": self._stage("items", _columns(reading.items)),
             "dead_letters": self._stage("dead_letters", _columns(reading.dead.table())),
         }
@@ -53,6 +63,7 @@ class Staging:
             self._attempt,
             user_rows=self._rows["user"],
             item_rows=self._rows["item"],
+            withdrawals=self._withdrawals,
             **self._records,
         )
 

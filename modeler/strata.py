@@ -70,6 +70,8 @@ class Cut:
         Sum and number of the ratings learned, the micro-batch included.
     sampler : int
         The partition whose cutter draws the ratings that are replayed.
+    withdrawals : Address or None
+        Where the micro-batch's withdrawals are staged, if there are any.
     """
 
     version: Version
@@ -79,6 +81,7 @@ class Cut:
     total: float
     count: int
     sampler: int
+    withdrawals: Address | None = None
 
 
 def reader(task: Task, before: AsOf, on_its_way: Address | None, blocks: int) -> Map:
@@ -190,11 +193,13 @@ def _read(
     with timed(seconds, "stage"):
         # A user's ratings side by side: their index is written in order, and so is the projection.
         by_user = ratings.take(pa.array(np.argsort(user_codes, kind="stable")))
+        staging.withdrawals(reading)
         staging.records(by_user, reading)
     report = Report(
         batch=before.batch + 1,
         staged=staging.staged,
         duplicates=reading.duplicates,
+        withdrawn=reading.withdrawals.withdrawn,
         total=mean.total,
         count=mean.count,
         next_offsets=reading.next_offsets,
@@ -216,7 +221,7 @@ def _heavy(ids: pa.StringArray, codes: Codes, blocks: int) -> dict[str, int]:
 
 def _sample(task: Task, store: TaskStore, cut: Cut) -> pa.Table:
     new = cut.count - cut.before.rating_count
-    found = loading.sample(task, store, new, cut.before.rating_count)
+    found = loading.sample(task, store, new, cut.before.rating_count, cut.withdrawals)
     replayed = found.slice(0, cut.version.settings.replayed(new))
     return pa.table(
         {
@@ -281,8 +286,8 @@ def _learn(
 
     with timed(seconds, "load"):
         tables = [*now["ratings"], *now["replayed"]]
-        users = _Held(cut.version, store, "user", held["users"], tables)
-        items = _Held(cut.version, store, "item", held["items"], tables)
+        users = _Held(cut, store, "user", held["users"], tables)
+        items = _Held(cut, store, "item", held["items"], tables)
     reached(Step.LOADED)
 
     with timed(seconds, "learn"):
@@ -345,13 +350,13 @@ class _Held:
 
     def __init__(
         self,
-        version: Version,
+        cut: Cut,
         store: TaskStore,
         side: Side,
         packed: bytes | None,
         tables: list[pa.Table],
     ) -> None:
-        ids, rows = _unpacked_rows(packed, version.settings.format)
+        ids, rows = _unpacked_rows(packed, cut.version.settings.format)
         columns = [table[side].combine_chunks() for table in tables]
         self.ids, (_, *places) = loading.coded(
             pa.chunked_array([ids]),
@@ -364,7 +369,7 @@ class _Held:
         self.rows = rows.grown(len(self.ids))
         self.rows.put(
             np.arange(len(ids), len(self.ids)),
-            loading.rows(version, store, side, first),
+            loading.rows(cut.version, store, side, first, cut.withdrawals),
         )
 
     def packed(self) -> bytes:

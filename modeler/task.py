@@ -75,7 +75,9 @@ class Report:
     errors : dict
         Prequential, by model.
     duplicates : int
-        Ratings passed over because their event id had been learned.
+        Records passed over because their event id had been learned.
+    withdrawn : int
+        Ratings passed over because they are taken back later in the micro-batch.
     total, count : float, int
         Sum and number of the ratings learned before and in this task.
     next_offsets : dict
@@ -90,6 +92,7 @@ class Report:
     staged: Staged
     errors: dict[int, Errors] = field(default_factory=dict)
     duplicates: int = 0
+    withdrawn: int = 0
     total: float = 0.0
     count: int = 0
     next_offsets: dict[str, dict[int, int]] = field(default_factory=dict)

@@ -32,6 +32,8 @@ class Sums:
         Records of the ratings topic up to the stored offsets, as far as the log kept them.
     dead_letters, duplicates : int
         Of these, those that could not be read, and those whose event id had been learned.
+    withdrawals, withdrawn : int
+        Of these, those that take back ratings, and the ratings that were taken back.
     ratings_stored : int
         Rows of the history, with multiplicity.
     counted_by_users, counted_by_items : int
@@ -45,6 +47,8 @@ class Sums:
     records_learned: int
     dead_letters: int
     duplicates: int
+    withdrawals: int
+    withdrawn: int
     ratings_stored: int
     counted_by_users: int
     counted_by_items: int
@@ -56,6 +60,7 @@ class Sums:
     def agree(self) -> bool:
         """Whether every rating has had its effect exactly once."""
         learned = self.records_learned - self.dead_letters - self.duplicates
+        learned -= self.withdrawals + self.withdrawn
         numbers = {
             learned,
             self.ratings_stored,
@@ -95,10 +100,13 @@ def sums_of_all(settings: VerifySettings) -> dict[int, Sums]:
             topic = settings.ratings_topic
             dead_letters = _number(cur, "SELECT count(*) FROM dead_letters WHERE topic = %s", topic)
             # Each model measures the micro-batches that it has learned, some of them alone.
-            duplicates = _number(
-                cur,
-                """SELECT sum(duplicates) FROM
-                   (SELECT max(duplicates) duplicates FROM micro_batches GROUP BY batch) each""",
+            duplicates, withdrawals, withdrawn = (
+                _number(
+                    cur,
+                    f"""SELECT sum(of_batch) FROM
+                        (SELECT max({what}) of_batch FROM micro_batches GROUP BY batch) each""",
+                )
+                for what in ("duplicates", "withdrawals", "withdrawn")
             )
             ratings_stored = _number(cur, "SELECT count(*) FROM ratings")
             stored_sum = _float(cur, "SELECT sum(rating::float8) FROM ratings")
@@ -112,6 +120,8 @@ def sums_of_all(settings: VerifySettings) -> dict[int, Sums]:
                     ),
                     dead_letters=dead_letters,
                     duplicates=duplicates,
+                    withdrawals=withdrawals,
+                    withdrawn=withdrawn,
                     ratings_stored=ratings_stored,
                     counted_by_users=_number(
                         cur, "SELECT sum(n) FROM user_rows WHERE model = %s", model

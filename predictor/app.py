@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -37,6 +37,13 @@ def build(settings: PredictorSettings) -> FastAPI:
         statement_timeout=settings.statement_timeout,
         size=settings.postgres_connections,
     )
+    user_reader = UserReader(projection, truth, settings.remembered_users)
+    neighbours = Neighbours(truth, settings.neighbour_users)
+
+    def forget(withdrawn: Sequence[str] | None) -> None:
+        user_reader.forget(withdrawn)
+        neighbours.forget(withdrawn)
+
     follower = Follower(
         projection,
         truth,
@@ -45,12 +52,13 @@ def build(settings: PredictorSettings) -> FastAPI:
         refresh_seconds=settings.refresh_seconds,
         idle_seconds=settings.idle_seconds,
         half_life=settings.trending_half_life,
+        forget=forget,
     )
     predictor = Predictor(
         settings=settings,
         follower=follower,
-        users=UserReader(projection, truth, settings.remembered_users),
-        neighbours=Neighbours(truth, settings.neighbour_users),
+        users=user_reader,
+        neighbours=neighbours,
         reporter=Reporter(truth),
         truth=truth,
     )

@@ -58,6 +58,8 @@ class Follower:
         Time without a change after which Postgres is asked whether the stream is behind.
     half_life : int
         Of trends, in ratings.
+    forget : callable
+        Is told which users have taken back ratings; None: any may have.
     clock : Clock
 
     Attributes
@@ -77,6 +79,7 @@ class Follower:
         refresh_seconds: float,
         idle_seconds: float,
         half_life: int,
+        forget: Callable[[list[str] | None], object] = lambda _: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._projection = projection
@@ -86,6 +89,7 @@ class Follower:
         self._refresh_seconds = refresh_seconds
         self._idle_seconds = idle_seconds
         self._half_life = half_life
+        self._forget = forget
         self._clock = clock
         self._served: Served | None = None
         self.current = False
@@ -224,6 +228,7 @@ class Follower:
                 metrics.LOADS.labels("difference").inc()
                 known.record = found.record
                 known.put_items(found.rows.items, found.rows.rows)
+                self._forget(found.withdrawn)
                 if found.catalogue is not None:
                     known.put_catalogue(found.catalogue)
                     self._catalogue_read(begin)
@@ -252,6 +257,7 @@ class Follower:
                 seconds=round(time.monotonic() - begin, 3),
             )
         self._served = served
+        self._forget(None)
         self._read_all = False
         self._behind = False
         await self._advance(served)
@@ -310,6 +316,8 @@ class Follower:
             raise _ReadAgain("Redis lacks rows that the change stream names")
         for change in changes:
             self._uncatalogued.update(change.catalogue)
+            if change.withdrawn != []:
+                self._forget(change.withdrawn)
         await self._read_catalogue(served)
         if items:
             rows = Rows.unpack(served.form.unpack(b"".join(row for row in packed if row)))

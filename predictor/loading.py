@@ -21,11 +21,14 @@ class Difference:
         Item rows changed.
     catalogue : list of CatalogueEntry or None
         Entries that are not as they were, where they were asked for.
+    withdrawn : list of str
+        Users who have taken back ratings.
     """
 
     record: ModelRecord
     rows: ItemRows
     catalogue: list[CatalogueEntry] | None
+    withdrawn: list[str]
 
 
 @dataclass
@@ -81,4 +84,5 @@ def load_difference(snapshot: Snapshot, known: Served, with_catalogue: bool) -> 
     catalogue: list[CatalogueEntry] | None = None
     if with_catalogue:
         catalogue = [e for e in snapshot.catalogue() if known.catalogue.entry(e.item) != e]
-    return Difference(record, rows, catalogue)
+    withdrawn = snapshot.withdrawn_since(known.next_offsets)
+    return Difference(record, rows, catalogue, withdrawn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import structlog
@@ -43,6 +44,22 @@ class Neighbours:
         self._kept = _nobody()
         self._vectors: Floats = np.zeros((0, 0), np.float32)
         self._due = 0.0
+
+    def forget(self, users: Sequence[str] | None) -> None:
+        """Drop users who have taken back ratings until they are read again; None: read again."""
+        if users is None:
+            self._due = 0.0
+            return
+        gone = set(users)
+        left = [place for place, user in enumerate(self._kept.users) if user not in gone]
+        if len(left) < len(self._kept.users):
+            kept = self._kept
+            self._kept = ActiveUsers(
+                [kept.users[place] for place in left],
+                kept.batches[left],
+                Rows.unpack(kept.rows.pack()[left]),
+            )
+            self._vectors = self._vectors[left]
 
     async def active(self, served: Served) -> tuple[ActiveUsers, bool]:
         """The users, those who rated last first, and whether Postgres could not be asked."""

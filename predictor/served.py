@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -83,6 +83,11 @@ class Served:
         """Whether the rating at this place of the log has been learned."""
         return self.as_of.covers(self._topic, partition, offset)
 
+    @property
+    def next_offsets(self) -> Mapping[int, int]:
+        """How far each partition of the ratings has been learned."""
+        return self.as_of.offsets.get(self._topic, {})
+
     def advance(self, as_of: AsOf) -> None:
         """Say how far the model has learned."""
         self.as_of = as_of
@@ -96,10 +101,11 @@ class Served:
     def describe(self) -> dict[str, object]:
         """``as_of`` as answers show it."""
         at = self.as_of.at
-        offsets = self.as_of.offsets.get(self._topic, {})
         return {
             "batch": self.as_of.batch,
-            "offsets": {str(partition): following for partition, following in offsets.items()},
+            "offsets": {
+                str(partition): following for partition, following in self.next_offsets.items()
+            },
             "at": None if at is None else datetime.fromtimestamp(at, UTC).isoformat(),
         }
 

@@ -84,9 +84,23 @@ class UserReader:
         self._projection = projection
         self._truth = truth
         self._remembered: OrderedDict[tuple[int, str], User] = OrderedDict()
+        self._forgotten = 0  # times that anybody had to be
         self._capacity = remembered
         self._redis = Breaker()
         self._postgres = Breaker()
+
+    def forget(self, users: Sequence[str] | None) -> None:
+        """Drop from memory users who have taken back ratings; None: all."""
+        if users is not None and not users:
+            return
+        # Who is being read at this moment may have been read as it was before.
+        self._forgotten += 1
+        if users is None:
+            self._remembered.clear()
+            return
+        gone = set(users)
+        for key in [key for key in self._remembered if key[1] in gone]:
+            del self._remembered[key]
 
     async def one(self, served: Served, user: str) -> User:
         """One user with the latest ratings."""
@@ -104,22 +118,23 @@ class UserReader:
             return [unknown(served.form, user) for user in users]
         model = served.record.model
         found: dict[str, User] = {}
+        forgotten = self._forgotten
         readings = await self._from_redis(model, users, with_ratings)
         for user, reading in zip(users, readings, strict=True):
             if _complete(reading, served):
-                found[user] = self._known(model, served.form, user, reading)
+                found[user] = self._known(model, served.form, user, reading, forgotten)
         USERS_READ.labels("redis").inc(len(found))
 
         missing = [user for user in users if user not in found]
         if missing:
             records = await self._from_postgres(model, served.form, missing, with_ratings)
             for user, record in zip(missing, records or (), strict=bool(records)):
-                found[user] = self._known(model, served.form, user, record)
+                found[user] = self._known(model, served.form, user, record, forgotten)
             USERS_READ.labels("postgres").inc(len(records or ()))
 
             for user, reading in zip(users, readings, strict=True):
                 if user not in found:
-                    found[user] = self._from_memory(model, served.form, user, reading)
+                    found[user] = self._from_memory(model, served.form, user, reading, forgotten)
                     USERS_READ.labels("memory").inc()
         return [found[user] for user in users]
 
@@ -180,14 +195,23 @@ class UserReader:
         return result
 
     def _known(
-        self, model: int, form: RowFormat, user: str, reading: UserReading | UserRecord
+        self,
+        model: int,
+        form: RowFormat,
+        user: str,
+        reading: UserReading | UserRecord,
+        forgotten: int,
     ) -> User:
-        """A user from a store, remembered where there is something to remember."""
+        """A user from a store, remembered where there is something to remember.
+
+        Not where anybody has been forgotten since the reading began.
+        """
         row = form.unpack(reading.row) if isinstance(reading.row, bytes) else reading.row
         if row is None:
+            self._remembered.pop((model, user), None)
             return replace(unknown(form, user), rated=reading.rated)
         read = _from_row(user, row, reading.rated)
-        if self._capacity:
+        if self._capacity and forgotten == self._forgotten:
             key = (model, user)
             before = self._remembered.pop(key, None)
             kept = read
@@ -198,10 +222,12 @@ class UserReader:
                 self._remembered.popitem(last=False)
         return read
 
-    def _from_memory(self, model: int, form: RowFormat, user: str, reading: UserReading) -> User:
+    def _from_memory(
+        self, model: int, form: RowFormat, user: str, reading: UserReading, forgotten: int
+    ) -> User:
         """What is left where Postgres is away too: an incomplete Redis, or what was remembered."""
         if reading.row is not None and len(reading.row) == form.row.itemsize:
-            return replace(self._known(model, form, user, reading), stale=True)
+            return replace(self._known(model, form, user, reading, forgotten), stale=True)
         remembered = self._remembered.get((model, user))
         return replace(remembered or unknown(form, user), stale=True)
 

@@ -87,6 +87,25 @@ Timestamp = Annotated[
 ]
 """Seconds since the epoch; an ISO 8601 time without a zone is UTC."""
 
+EventId = Annotated[
+    str | None,
+    BeforeValidator(_event_id),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": MAX_EVENT_ID,
+                    "pattern": PRINTABLE,
+                },
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""A sender's own id of an event."""
+
 
 class Rating(BaseModel):
     """One user's rating of one item.
@@ -123,22 +142,10 @@ class Rating(BaseModel):
         description="When: seconds since 1970-01-01 UTC, or ISO 8601; left out: now.",
         examples=[1700000000],
     )
-    event_id: Annotated[str | None, BeforeValidator(_event_id)] = Field(
+    event_id: EventId = Field(
         None,
         description="Your own id of this event; sent again with the same one it counts once.",
-        max_length=MAX_EVENT_ID,
         examples=["8c2f1e4a"],
-        json_schema_extra={
-            "anyOf": [
-                {
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": MAX_EVENT_ID,
-                    "pattern": PRINTABLE,
-                },
-                {"type": "null"},
-            ]
-        },
     )
 
 

@@ -63,6 +63,8 @@ class Change:
         Users whose row changed; None where they are too many to be named.
     catalogue : list of str
         Items whose catalogue entry changed.
+    withdrawn : list of str or None
+        Users who have taken back ratings; None where they are too many to be named.
     reset : bool
         Everything has to be read again.
     """
@@ -72,6 +74,7 @@ class Change:
     items: list[str]
     users: list[str] | None
     catalogue: list[str]
+    withdrawn: list[str] | None
     reset: bool
 
 
@@ -191,13 +194,14 @@ class ProjectionReader:
 
 
 def _change(place: str, fields: Mapping[str, str]) -> Change:
-    users = fields.get("users", "*")
+    users, withdrawn = fields.get("users", "*"), fields.get("withdrawn", "[]")
     return Change(
         id=place,
         as_of=AsOf.from_fields(fields),
         items=json.loads(fields.get("items", "[]")),
         users=None if users == "*" else json.loads(users),
         catalogue=json.loads(fields.get("catalogue", "[]")),
+        withdrawn=None if withdrawn == "*" else json.loads(withdrawn),
         reset=fields.get("reset") == "1",
     )
 

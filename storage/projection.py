@@ -117,20 +117,62 @@ class Projection:
 
             self._write(put)
 
+    def replace_users(self, users: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """Write what is left of users, row and ratings at once: id, row, `storage.rated` records.
+
+        What is empty is deleted.
+        """
+        for start in range(0, len(users), _PER_ROUND_TRIP):
+
+            def put(
+                pipeline: Pipeline,
+                some: Sequence[tuple[str, bytes, bytes]] = users[start : start + _PER_ROUND_TRIP],
+            ) -> None:
+                for user, row, records in some:
+                    for key, value in (
+                        (self._keys.user(user), row),
+                        (self._keys.rated(user), records),
+                    ):
+                        if value:
+                            pipeline.set(key, value)
+                        else:
+                            pipeline.delete(key)
+
+            self._write(put)
+
     def announce(
-        self, as_of: AsOf, users: Sequence[str], items: Sequence[str], catalogue: Sequence[str]
+        self,
+        as_of: AsOf,
+        users: Sequence[str],
+        items: Sequence[str],
+        catalogue: Sequence[str],
+        withdrawn: Sequence[str] = (),
     ) -> None:
-        """Say that a micro-batch is projected, after all its rows are."""
+        """Say that a micro-batch is projected, after all its rows are.
+
+        Parameters
+        ----------
+        as_of : AsOf
+        users, items : sequence of str
+            Whose rows have changed.
+        catalogue : sequence of str
+            Items whose entry has changed.
+        withdrawn : sequence of str
+            Those of the users who have taken back ratings.
+        """
         entry = {
             "items": json.dumps(list(items)),
-            "users": json.dumps(list(users)) if len(users) <= _LISTED_USERS else "*",
+            "users": _listed(users),
             "catalogue": json.dumps(list(catalogue)),
+            "withdrawn": _listed(withdrawn),
         }
         self._announce(as_of, entry)
 
     def announce_anew(self, as_of: AsOf) -> None:
         """Say that the projection was written anew: readers read everything again."""
-        self._announce(as_of, {"items": "[]", "users": "*", "catalogue": "[]", "reset": "1"})
+        self._announce(
+            as_of, {"items": "[]", "users": "*", "catalogue": "[]", "withdrawn": "*", "reset": "1"}
+        )
 
     def _announce(self, as_of: AsOf, entry: Mapping[str, str]) -> None:
         fields = as_of.fields()
@@ -197,3 +239,7 @@ class Projection:
             pipeline.multi()
             put(pipeline)
             pipeline.execute()
+
+
+def _listed(users: Sequence[str]) -> str:
+    return json.dumps(list(users)) if len(users) <= _LISTED_USERS else "*"

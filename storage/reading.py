@@ -23,6 +23,7 @@ from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection
 from recommender.errors import Unavailable
 from recommender.rows import RowFormat, Rows
 from storage.as_of import AsOf, parse_offsets
+from storage.withdrawals import users_since
 
 Result = TypeVar("Result")
 
@@ -304,6 +305,11 @@ class Snapshot:
                 (ratings, ROWS_PER_PAGE),
             )
             return [item for (item,) in cursor][-ratings:]
+
+    def withdrawn_since(self, next_offsets: Mapping[int, int]) -> list[str]:
+        """Who has taken back ratings at or past these offsets of the partitions."""
+        with self._connection.cursor() as cursor:
+            return users_since(cursor, next_offsets)
 
     def user_ids(self, model: int, after: str, n: int) -> list[tuple[str, int]]:
         """Users of a model and their numbers of ratings, in the order of ids, after an id."""

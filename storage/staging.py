@@ -52,7 +52,7 @@ class Staged:
         Number of the task attempt, unique for one holder of the model.
     user_rows, item_rows : mapping
         By model.
-    ratings, events, items, dead_letters : int
+    ratings, events, items, dead_letters, withdrawals : int
     """
 
     task: int
@@ -62,6 +62,7 @@ class Staged:
     events: int = 0
     items: int = 0
     dead_letters: int = 0
+    withdrawals: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,19 @@ class TaskStore:
         return AsOf(**{**found, "offsets": parse_offsets(json.loads(found["offsets"]))})
 
     def rows(
-        self, model: int, side: Side, ids: pa.StringArray, form: RowFormat
+        self,
+        model: int,
+        side: Side,
+        ids: pa.StringArray,
+        form: RowFormat,
+        withdrawals: Address | None = None,
     ) -> tuple[npt.NDArray[np.intp], Rows]:
         """The rows of those ids that the model knows.
+
+        Parameters
+        ----------
+        withdrawals : Address, optional
+            Where withdrawals are staged: users who withdraw everything are not known any more.
 
         Returns
         -------
@@ -118,11 +129,14 @@ class TaskStore:
             Where each row's id stands in `ids`.
         rows : Rows
         """
-        found = self._query(
-            f"""SELECT t.position::int4, r.n, r.state
-                FROM unnest({_literal(ids)}) WITH ORDINALITY t(id, position)
-                JOIN {side}_rows_{model} r ON r.model = {model} AND r.id = t.id COLLATE "C" """
-        )
+        query = f"""SELECT t.position::int4, r.n, r.state
+                    FROM unnest({_literal(ids)}) WITH ORDINALITY t(id, position)
+                    JOIN {side}_rows_{model} r ON r.model = {model} AND r.id = t.id COLLATE "C" """
+        if withdrawals is not None and side == "user":
+            query += f""" WHERE NOT EXISTS (
+                SELECT FROM staged_withdrawals_{withdrawals.slot} w
+                WHERE {withdrawals.condition} AND w."user" = r.id AND w.item IS NULL)"""
+        found = self._query(query)
         return found["position"].to_numpy() - 1, rows_of(found, form)
 
     def known_events(
@@ -139,11 +153,20 @@ class TaskStore:
                           WHERE {on_its_way.condition} AND {wanted}"""
         return self._query(query)["event_id"].combine_chunks()
 
-    def sample_history(self, count: int, random: np.random.Generator) -> pa.Table:
+    def sample_history(
+        self, count: int, random: np.random.Generator, withdrawals: Address | None = None
+    ) -> pa.Table:
         """Ratings learned earlier, drawn with nearly equal chances: ``user``, ``item``, ``rating``.
 
         By their places in the table's pages, so the cost depends on `count` alone, not on how many
         there are; places that hold no row are passed over, so it may be somewhat fewer.
+
+        Parameters
+        ----------
+        count : int
+        random : Generator
+        withdrawals : Address, optional
+            Where withdrawals are staged: what they take back is passed over as well.
 
         Returns
         -------
@@ -171,9 +194,14 @@ class TaskStore:
         literal = ",".join(f"({page},{place})" for page, place in sorted(places))
         # In an array literal a tid's own comma wants quotes.
         quoted = literal.replace("(", '"(').replace(")", ')"')
-        found = self._query(
-            f"""SELECT "user", item, rating FROM ratings WHERE ctid = ANY('{{{quoted}}}'::tid[])"""
-        )
+        query = f"""SELECT "user", item, rating FROM ratings r
+                    WHERE ctid = ANY('{{{quoted}}}'::tid[])"""
+        if withdrawals is not None:
+            query += f""" AND NOT EXISTS (
+                SELECT FROM staged_withdrawals_{withdrawals.slot} w
+                WHERE {withdrawals.condition} AND w."user" = r."user"
+                  AND coalesce(w.item, r.item) = r.item)"""
+        found = self._query(query)
         return found.take(random.permutation(len(found))[:count])
 
     def staged_rows(self, where: Address, model: int) -> pa.Table:
@@ -199,7 +227,7 @@ class TaskStore:
 
         Parameters
         ----------
-        table : {'rows', 'ratings', 'items', 'dead_letters'}
+        table : {'rows', 'ratings', 'items', 'dead_letters', 'withdrawals', 'events'}
         columns : dict
             Arrow arrays by column name, all of one length; ``fence`` and ``task`` are added.
 

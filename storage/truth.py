@@ -23,7 +23,8 @@ from storage.as_of import AsOf, parse_offsets
 from storage.partitions import make_partitions
 from storage.postgres_client import connect
 from storage.settings import PostgresSettings
-from storage.staging import SLOTS, Staged, slot_of
+from storage.staging import SLOTS, Address, Staged, slot_of
+from storage.withdrawals import Withdrawn, note, withdraw
 
 CHANNEL = "recommender_models"
 """Who changes which models learn, or which serves, notifies here (Postgres' ``NOTIFY``)."""
@@ -88,6 +89,8 @@ class Commit:
     errors : mapping
         Prequential, by model.
     duplicates : int
+    withdrawn : int
+        Ratings of the micro-batch that were taken back in it, and not learned.
     seconds : mapping
         Duration of each step so far; the commit adds its own.
     """
@@ -96,6 +99,7 @@ class Commit:
     staged: Sequence[Staged]
     errors: Mapping[int, Errors]
     duplicates: int = 0
+    withdrawn: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def total(self, what: str) -> int:
@@ -207,7 +211,7 @@ class Truth:
 
     def commit(
         self, lease: Lease, commit: Commit, merged: Callable[[], object] = lambda: None
-    ) -> AsOf:
+    ) -> tuple[AsOf, Withdrawn]:
         """Commit a micro-batch: all of it, or nothing.
 
         Steps, in one transaction; where any fails, or the process dies, none has happened and the
@@ -218,13 +222,15 @@ class Truth:
         2. check that the batch follows the last one committed, so that none is applied twice;
         3. merge the staged rows, history, event ids, dead letters and catalogue entries, and
            check their numbers against what the tasks reported: staging is unlogged, and a task's
-           failed attempts leave rows there that must not count;
+           failed attempts leave rows there that must not count; take out what was withdrawn;
         4. write μ, the measurements and the next offset of each partition; call `merged`.
 
         Returns
         -------
         AsOf
-            With the time of the commit.
+            The models' state, without what was withdrawn, and with the time of the commit.
+        Withdrawn
+            What was withdrawn of what had been learned.
 
         Raises
         ------
@@ -243,10 +249,12 @@ class Truth:
         with self._connection, self._connection.cursor() as cur:
             _check(lock_learning(cur), lease, commit.as_of.batch)
             _merge(cur, lease, commit)
-            at = _advance(cur, lease, commit.as_of)
-            _measure(cur, commit, at, time.perf_counter() - started)
+            withdrawn = _withdraw(cur, lease, commit)
+            as_of = withdrawn.without(commit.as_of)
+            as_of = replace(as_of, at=_advance(cur, lease, as_of))
+            _measure(cur, commit, as_of, withdrawn.ratings, time.perf_counter() - started)
             merged()
-        return replace(commit.as_of, at=at)
+        return as_of, withdrawn
 
     def state(self, model: int) -> AsOf:
         """How far a model has learned, as committed."""
@@ -348,17 +356,20 @@ def _advance(cur: cursor, lease: Lease, as_of: AsOf) -> float:
     return at
 
 
-def _measure(cur: cursor, commit: Commit, at: float, seconds: float) -> None:
+def _measure(cur: cursor, commit: Commit, as_of: AsOf, withdrawn: int, seconds: float) -> None:
+    assert as_of.at is not None
+    at = datetime.fromtimestamp(as_of.at, UTC)
     execute_values(
         cur,
         """INSERT INTO micro_batches
            (model, batch, at, ratings, duplicates, dead_letters, squared_error, absolute_error,
-            warm_ratings, warm_squared_error, total_ratings, seconds, offsets) VALUES %s""",
+            warm_ratings, warm_squared_error, total_ratings, seconds, offsets, withdrawals,
+            withdrawn) VALUES %s""",
         [
             (
                 model,
-                commit.as_of.batch,
-                datetime.fromtimestamp(at, UTC),
+                as_of.batch,
+                at,
                 errors.ratings,
                 commit.duplicates,
                 commit.total("dead_letters"),
@@ -366,9 +377,11 @@ def _measure(cur: cursor, commit: Commit, at: float, seconds: float) -> None:
                 errors.absolute,
                 errors.warm_ratings,
                 errors.warm_squared,
-                commit.as_of.rating_count,
+                as_of.rating_count,
                 json.dumps({**commit.seconds, "commit": seconds}),
-                commit.as_of.fields()["offsets"],
+                as_of.fields()["offsets"],
+                commit.total("withdrawals"),
+                commit.withdrawn + withdrawn,
             )
             for model, errors in commit.errors.items()
         ],
@@ -400,8 +413,10 @@ def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
         cur.execute(
             f"""INSERT INTO events SELECT event_id, partition, "offset" FROM staged_ratings_{slot}
                 WHERE fence = %s AND task = ANY(%s) AND event_id IS NOT NULL
+                UNION ALL SELECT event_id, partition, "offset" FROM staged_events_{slot}
+                WHERE fence = %s AND task = ANY(%s)
                 ON CONFLICT DO NOTHING""",
-            by,
+            by + by,
         )
         if cur.rowcount < events and len(commit.staged) > 1:
             raise EventTwice("a second delivery came by another partition than the first")
@@ -426,9 +441,22 @@ def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
         _expect(cur, items, "catalogue entries")
 
 
+def _withdraw(cur: cursor, lease: Lease, commit: Commit) -> Withdrawn:
+    if not (expected := commit.total("withdrawals")):
+        return Withdrawn()
+    batch = commit.as_of.batch
+    where = Address(slot_of(batch), lease.fence, [one.task for one in commit.staged])
+    note(cur, where)
+    _expect(cur, expected, "withdrawals")
+    return withdraw(cur, where, list(lease.models), batch)
+
+
 def _expect(cur: cursor, expected: int, what: str) -> None:
     if cur.rowcount != expected:
         raise StagingLost(f"{cur.rowcount} of {expected} {what} were found in staging")
+
+
+_STAGED = ("rows", "ratings", "items", "dead_letters", "withdrawals", "events")
 
 
 def _empty(cur: cursor, slot: int) -> None:
@@ -436,7 +464,7 @@ def _empty(cur: cursor, slot: int) -> None:
     cur.execute(
         """SELECT relname FROM pg_class WHERE relname = ANY(%s) AND pg_relation_size(oid) > 0
            AND relnamespace = current_schema()::regnamespace""",
-        ([f"staged_{kind}_{slot}" for kind in ("rows", "ratings", "items", "dead_letters")],),
+        ([f"staged_{kind}_{slot}" for kind in _STAGED],),
     )
     if full := [name for (name,) in cur.fetchall()]:
         cur.execute(f"TRUNCATE {', '.join(full)}")

@@ -78,7 +78,7 @@ def test_the_examples_of_the_api_do_what_they_say(stack: Any, tmp_path: Path) ->
             for answer in answers(printed):
                 accepted += answer.get("accepted", 0)
                 assert "records" in answer or {"model", "as_of"} <= answer.keys()
-    assert accepted == 3 + 2  # ratings, catalogue entries
+    assert accepted == 3 + 2 + 2  # ratings, withdrawals, catalogue entries
     ratings = httpx.get(f"{stack.predictor_url}/users/u1/ratings", timeout=30).json()["items"]
     scores = {rated["item"]: rated["score"] for rated in ratings}
     assert (scores["318"], scores["50"]) == (4.5, 5.0)

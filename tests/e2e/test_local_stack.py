@@ -54,6 +54,47 @@ def test_the_model_says_what_it_was_made_of(stack: Any) -> None:
     assert model["counts"]["ratings"] >= 1500
 
 
+def test_what_is_deleted_is_gone_everywhere(stack: Any) -> None:
+    def get(path: str) -> httpx.Response:
+        return httpx.get(f"{stack.predictor_url}{path}", timeout=30)
+
+    def delete(path: str) -> dict[str, Any]:
+        answer = httpx.delete(f"{stack.ingest_url}{path}", timeout=30)
+        assert answer.status_code == 202, answer.text
+        (record,) = answer.json()["records"]
+        return record
+
+    def learned() -> int:
+        return int(get("/model").json()["counts"]["ratings"])
+
+    def rated() -> dict[str, float]:
+        return {one["item"]: one["score"] for one in get("/users/gone/ratings").json()["items"]}
+
+    before, item = learned(), get("/items/i1").json()["ratings"]
+    ratings = [{"user": "gone", "item": f"i{n}", "rating": 5} for n in range(3)]
+    await_learned(stack, post(stack, ratings))
+    assert learned() == before + 3
+    assert get("/items/i1").json()["ratings"] == item + 1
+
+    await_learned(stack, delete("/ratings/gone/i1"))
+    assert learned() == before + 2
+    assert rated() == {"i0": 5.0, "i2": 5.0}
+    assert get("/users/gone").json()["ratings"] == 2
+    assert get("/items/i1").json()["ratings"] == item
+
+    await_learned(stack, delete("/users/gone"))
+    assert learned() == before
+    assert get("/users/gone").json() == get("/users/never-seen").json() | {"user": "gone"}
+    assert get("/users/gone").json()["source"] == "none"
+    strangers = [get(f"/recommend?user={user}").json()["items"] for user in ("gone", "never-seen")]
+    assert strangers[0] == strangers[1]
+
+    await_learned(stack, post(stack, [{"user": "gone", "item": "i5", "rating": 1}]))
+    assert rated() == {"i5": 1.0}
+    assert get("/users/gone").json()["ratings"] == 1
+    await_learned(stack, delete("/users/gone"))
+
+
 def test_a_killed_modeler_comes_back_and_counts_every_rating_once(stack: Any) -> None:
     before = counts(stack)
     killed = stack.modeler_pid()

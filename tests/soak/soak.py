@@ -1,5 +1,8 @@
 """Accidents of every kind, hundreds of times, to a modeler under load: ``make soak``.
 
+Three quarters of the rounds only rate, and must leave the bits of an uninterrupted run; in the last
+quarter users also take ratings back, so that what is left is compared.
+
 ``SEED`` repeats a run (the same accidents after the same ratings; the moments are as alike as a
 machine's timing allows), ``ROUNDS`` sets how many there are. The first rounds take every kind once.
 """
@@ -30,6 +33,7 @@ from local.redis_server import RedisServer
 from local.store import Store
 from modeler import java as java_runtime
 from modeler.steps import Step
+from recommender.withdrawals import Withdrawal, encode
 from storage.dead_letters import list_dead_letters
 from storage.schema import migrate
 from tests.integration.modeler.conftest import Modeler, new_modeler, some_ratings
@@ -198,16 +202,30 @@ def test_soak(site: Site) -> None:
     modeler, drawn = site.modeler, site.drawn
     ratings = iter(some_ratings(200 * ROUNDS + 200, seed=SEED))
     records = bad = duplicates = 0
+    taken_back = withdrawals = 0
+    left: list[tuple[str, str, float]] = []
+    withdrawing_from = ROUNDS * 3 // 4
     first = site.accidents
     drawn.shuffle(first)
     modeler.start()
     for number in range(ROUNDS):
+        if number == withdrawing_from:
+            assert_rating_head_of_an_uninterrupted_run(modeler, modeler.sent)
         some = [next(ratings) for _ in range(drawn.randint(1, 160))]
         modeler.send(some)
         event = _event(next(ratings), f"e{number}")
         modeler.sent.append((event["user"], event["item"], event["rating"]))
         modeler.send_raw([json.dumps(event).encode()] * 2 + [BAD])
         records, bad, duplicates = records + len(some) + 3, bad + 1, duplicates + 1
+        left += modeler.sent[-len(some) - 1 :]
+        if number >= withdrawing_from:
+            withdrawn = _withdrawals(left, drawn)
+            for one in withdrawn:
+                left = [row for row in left if row[0] != one.user or one.item not in (row[1], None)]
+            if withdrawn:
+                modeler.send_raw([encode(one) for one in withdrawn])
+            records, withdrawals = records + len(withdrawn), withdrawals + len(withdrawn)
+            taken_back = len(modeler.sent) - len(left)
 
         accident = first[number] if number < len(first) else drawn.choice(first)
         time.sleep(drawn.expovariate(1.0))
@@ -217,20 +235,33 @@ def test_soak(site: Site) -> None:
         happened = time.monotonic()
         _await_learned(modeler, records)
         sums = modeler.sums()
-        expected = (len(modeler.sent), bad, duplicates)
         assert sums.agree, sums
+        expected = (len(left), bad, duplicates)
         assert (sums.ratings_stored, sums.dead_letters, sums.duplicates) == expected, sums
+        assert (sums.withdrawals, sums.withdrawn) == (withdrawals, taken_back), sums
         sys.stderr.write(
             f" {happened - began:5.1f} s, learned {time.monotonic() - happened:5.1f} s later\n"
         )
         if number % COMPARED_EVERY == COMPARED_EVERY - 1 or number == ROUNDS - 1:
             await_projected(modeler)
             assert_projection_equals_truth(modeler)
-    assert_rating_head_of_an_uninterrupted_run(modeler, modeler.sent)
+    stored = modeler.query('SELECT "user", item, rating FROM ratings')
+    assert sorted(stored) == sorted(left)
     unpublished = "SELECT count(*) FROM dead_letters WHERE NOT published"
     modeler.wait_for(lambda: modeler.query(unpublished) == [(0,)], "dead letters published")
     places = [(one.partition, one.offset) for one in list_dead_letters(modeler.kafka, 10_000)]
     assert len(places) == len(set(places)) == bad
+
+
+def _withdrawals(left: list[tuple[str, str, float]], drawn: random.Random) -> list[Withdrawal]:
+    """Some ratings and, now and then, a user."""
+    found = []
+    for _ in range(drawn.randint(0, 3)):
+        user, item, _rating = drawn.choice(left)
+        found.append(
+            Withdrawal(user=user, item=item if drawn.random() < 0.8 else None, timestamp=1.0)
+        )
+    return found
 
 
 def _await_learned(modeler: Modeler, records: int) -> None:

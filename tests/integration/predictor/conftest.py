@@ -42,7 +42,12 @@ class Writer:
         self.dsn, self.url, self.model = dsn, url, model
         self.batch = 0
         self.learned = 0
+        self.withdrawals = 0
         self.rating_sum = 0.0
+
+    @property
+    def next_offset(self) -> int:
+        return self.learned + self.withdrawals
 
     def sql(self, query: str, parameters: Any = ()) -> None:
         connection = psycopg2.connect(self.dsn)
@@ -82,7 +87,7 @@ class Writer:
     ) -> None:
         """Commit one micro-batch of one partition."""
         self.batch += 1
-        first, self.learned = self.learned, self.learned + len(ratings)
+        first, self.learned = self.next_offset, self.learned + len(ratings)
         self.rating_sum += sum(rating for _, _, rating in ratings)
         connection = psycopg2.connect(self.dsn)
         with connection, connection.cursor() as cursor:
@@ -106,7 +111,7 @@ class Writer:
             cursor.execute(
                 "INSERT INTO offsets VALUES (%s, 'ratings', 0, %s) ON CONFLICT"
                 " (model, topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
-                (self.model, self.learned),
+                (self.model, self.next_offset),
             )
             cursor.execute(
                 "INSERT INTO micro_batches (model, batch, ratings, duplicates, dead_letters,"
@@ -120,7 +125,7 @@ class Writer:
                     squared_error,
                     len(ratings) / 2,
                     self.learned,
-                    json.dumps({"ratings": {"0": self.learned}}),
+                    json.dumps({"ratings": {"0": self.next_offset}}),
                 ),
             )
             (at,) = cursor.fetchone()
@@ -128,12 +133,25 @@ class Writer:
         if project:
             self.project(items, users, ratings, float(at), reset, catalogue)
 
-    def project(self, items, users, ratings, at, reset=False, catalogue=None) -> None:
+    def forget(self, user: str, project: bool = True) -> None:
+        """A micro-batch of one withdrawal, of everything, by a user whose ratings stay in μ."""
+        self.sql("INSERT INTO withdrawals VALUES (0, %s, %s, NULL, 1e9)", (self.next_offset, user))
+        self.withdrawals += 1
+        self.sql('DELETE FROM ratings WHERE "user" = %s', (user,))
+        self.sql("DELETE FROM user_rows WHERE id = %s", (user,))
+        self.commit({}, {}, [], project=False)
+        if project:
+            start = f"recommender:{self.model}:"
+            with redis.Redis.from_url(self.url) as client:
+                client.delete(f"{start}user:{user}", f"{start}rated:{user}")
+            self.project({}, {}, [], 1.7e9, withdrawn=[user])
+
+    def project(self, items, users, ratings, at, reset=False, catalogue=None, withdrawn=()) -> None:
         """Write a micro-batch to Redis, its entry last."""
         start = f"recommender:{self.model}:"
         state = {
             "batch": self.batch,
-            "offsets": json.dumps({"ratings": {"0": self.learned}}),
+            "offsets": json.dumps({"ratings": {"0": self.next_offset}}),
             "rating_sum": self.rating_sum,
             "rating_count": self.learned,
             "at": at,
@@ -155,6 +173,7 @@ class Writer:
                 "items": json.dumps(list(items)),
                 "users": json.dumps(list(users)),
                 "catalogue": json.dumps(catalogue or []),
+                "withdrawn": json.dumps(list(withdrawn)),
             }
             pipeline.xadd(f"{start}changes", {**entry, "reset": "1"} if reset else entry)
             pipeline.execute()

@@ -203,6 +203,41 @@ def test_stores_stopped_and_started_again(own, eventually):
     assert recommended(client, after="0:5")[:2] == ["x", "y"]
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["by the stream", "by Postgres"])
+def test_who_is_deleted_is_not_remembered_either(own, eventually, told):
+    stores, writer, client = own
+    for user in ("alice", "bob"):
+        assert client.get(f"/users/{user}").json()["ratings"] == 2
+        client.get(f"/recommend?user={user}")
+        assert client.get(f"/users/{user}/similar").json()["users"]
+    assert writer.next_offset == 4
+    writer.forget("alice", project=told)
+    assert client.get("/recommend?user=x&after=0:4").status_code == 200
+    similar = client.get("/users/bob/similar").json()["users"]
+    assert "alice" not in [one["user"] for one in similar]
+
+    # Nobody can be asked any more: only what is remembered is left.
+    stores.redis.stop()
+    stores.postgres.stop()
+    assert client.get("/users/bob").json()["ratings"] == 2
+    gone, stranger = (
+        client.get(f"/recommend?user={user}").json() for user in ("alice", "never-seen")
+    )
+    assert gone["items"] == stranger["items"]
+    assert client.get("/users/alice").json()["source"] == "none"
+
+
+def test_deleted_users_are_unknown(client, writer):
+    stranger = client.get("/recommend?user=never-seen").json()["items"]
+    writer.forget("alice")
+    assert client.get("/recommend?user=alice&after=0:4").json()["items"] == stranger
+    described = client.get("/users/alice").json()
+    assert described == {**client.get("/users/never-seen").json(), "user": "alice"}
+    assert (described["ratings"], described["source"]) == (0, "none")
+    assert client.get("/users/alice/ratings").json()["items"] == []
+    assert "alice" not in client.get("/users").json()["ids"]
+
+
 def test_postgres_away_the_stream_is_followed(own):
     stores, writer, client = own
     stores.postgres.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from modeler import records
 from modeler.records import DeadLetters
+from recommender import withdrawals
 from recommender.errors import InvalidRating
-from recommender.ratings import Scale, decode
+from recommender.ratings import Rating, Scale, decode
 
 SCALE = Scale(0.5, 5.0)
 TIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,6 +71,11 @@ POISON = {
     "id is a list": good(user=["u"]),
     "time before the epoch": good(timestamp=-1),
     "milliseconds": good(timestamp=1_700_000_000_000),
+    "deleted is text": good(deleted="true", rating=None),
+    "deleted is a number": good(deleted=1, rating=None),
+    "withdrawal without user": b'{"item":"i","deleted":true,"timestamp":1}',
+    "withdrawal of no item": b'{"user":"u","item":"","deleted":true,"timestamp":1}',
+    "withdrawal in milliseconds": b'{"user":"u","deleted":true,"timestamp":1700000000000}',
     "not UTF-8": b'{"user":"\xff","item":"i","rating":4,"timestamp":1}',
 }
 
@@ -82,8 +89,46 @@ def test_poison_is_set_aside_and_its_neighbours_are_learned(poison: bytes | None
     assert (letter["topic"], letter["partition"], letter["offset"]) == ("ratings", 0, 1)
     assert letter["value"] == poison
     with pytest.raises(InvalidRating) as error:
-        decode(poison, SCALE, received=TIME.timestamp())
+        withdrawals.decode(poison, TIME.timestamp()) or decode(poison, SCALE, TIME.timestamp())
     assert letter["reason"] == str(error.value)
+
+
+def test_withdrawals_stand_among_the_ratings_without_a_rating() -> None:
+    read = records.ratings(
+        log(
+            good(),
+            b'{"user":"u","item":"i","deleted":true,"timestamp":3,"event_id":"w"}',
+            b'{"user":7,"deleted":true}',
+            b'{"user":"u","item":null,"rating":null,"deleted":true,"timestamp":4}',
+            good(deleted=True),
+            good(deleted=False),
+            b'{"user":"u","item":"i","\\u0064eleted":true,"timestamp":5}',
+        ),
+        SCALE,
+        dead := DeadLetters(),
+    )
+    assert not dead.rows
+    assert [
+        (row["user"], row["item"], row["rating"], row["rated_at"]) for row in read.to_pylist()
+    ] == [
+        ("u", "i", 4.0, 9.5),
+        ("u", "i", None, 3.0),
+        ("7", None, None, TIME.timestamp()),
+        ("u", None, None, 4.0),
+        ("u", "i", 4.0, 9.5),  # what has a rating is one
+        ("u", "i", 4.0, 9.5),
+        ("u", "i", None, 5.0),
+    ]
+    assert read["event_id"].to_pylist() == [None, "w", None, None, None, None, None]
+
+
+def test_a_withdrawal_does_not_make_the_careful_way_necessary(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(records, "_one_by_one", lambda *_: pytest.fail("read one by one"))
+    withdrawal = b'{"user":"u","deleted":true,"timestamp":3}'
+    read = records.ratings(log(good(), withdrawal, good()), SCALE, DeadLetters())
+    assert read["rating"].to_pylist() == [4.0, None, 4.0]
 
 
 def test_blank_and_double_records_do_not_make_up_for_each_other() -> None:
@@ -106,6 +151,8 @@ values = st.one_of(
         user=st.one_of(st.text(max_size=5), st.integers(-5, 5), st.none()),
         rating=st.one_of(st.floats(0, 6), st.none(), st.just(3)),
         event_id=st.one_of(st.none(), st.text(max_size=3)),
+        item=st.one_of(st.just("i"), st.text(max_size=3), st.none()),
+        deleted=st.one_of(st.none(), st.booleans(), st.just("true")),
     ),
     st.binary(max_size=12),
     st.none(),
@@ -119,12 +166,17 @@ def test_quick_and_careful_reading_agree(some: list[bytes | None]) -> None:
     expected, refused = [], []
     for offset, value in enumerate(some):
         try:
-            rating = decode(value, SCALE, received=TIME.timestamp())
-            expected.append((offset, rating.user, rating.item, rating.timestamp, rating.event_id))
+            received = TIME.timestamp()
+            found = withdrawals.decode(value, received) or decode(value, SCALE, received)
+            rating = found.rating if isinstance(found, Rating) else None
+            expected.append(
+                (offset, found.user, found.item, rating, found.timestamp, found.event_id)
+            )
         except InvalidRating:
             refused.append(offset)
-    columns = ("offset", "user", "item", "rated_at", "event_id")
-    assert [tuple(row[name] for name in columns) for row in read.to_pylist()] == expected
+    columns = ("offset", "user", "item", "rating", "rated_at", "event_id")
+    single = [(*row[:3], row[3] and float(np.float32(row[3])), *row[4:]) for row in expected]
+    assert [tuple(row[name] for name in columns) for row in read.to_pylist()] == single
     assert [row["offset"] for row in dead.rows] == refused
 
 
