@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from nicegui import PageArguments, ui
 from nicegui import app as nicegui_app
+from nicegui.storage import Storage
 
 from frontend import frame
 from frontend.api import Api
@@ -87,7 +88,7 @@ def build(settings: FrontendSettings) -> FastAPI:
 
     service = create_app(TITLE, settings, routers=[router(projector)], lifespan=lifespan)
     secret = settings.frontend_storage_secret
-    nicegui_app.storage.path = settings.frontend_state
+    Storage.path = settings.frontend_state.resolve()  # of the class: NiceGUI asks it, not the app's
     ui.run_with(
         service,
         root=create_root(api, feed, shared),

@@ -62,8 +62,13 @@ class World:
         """What the model has learned of a user, latest first; a repeated event counts once."""
         out: dict[str, float] = {}
         for entry in self.log[: self.learned]:
-            if entry["user"] == user:
-                out.pop(entry["item"], None)
+            if entry["user"] != user:
+                continue
+            if entry["item"] is None:  # the user is forgotten
+                out.clear()
+                continue
+            out.pop(entry["item"], None)
+            if entry["rating"] is not None:  # or it is taken back
                 out[entry["item"]] = entry["rating"]
         return dict(reversed(out.items()))
 
@@ -117,6 +122,13 @@ def ingest(world: World) -> FastAPI:
 
     app.state.tasks = set()
 
+    def logged(entry: dict[str, Any]) -> dict[str, Any]:
+        world.log.append(entry)
+        task = asyncio.create_task(learn(len(world.log)))
+        app.state.tasks.add(task)
+        task.add_done_callback(app.state.tasks.discard)
+        return {"topic": "ratings", "partition": 0, "offset": len(world.log) - 1}
+
     @app.post("/ratings", status_code=202)
     async def ratings(request: Request) -> Any:
         if world.ingest_away:
@@ -128,12 +140,19 @@ def ingest(world: World) -> FastAPI:
             return JSONResponse(content, status_code=422)
         if any(entry["event_id"] == body["event_id"] for entry in world.log):
             raise AssertionError("the fake's tests send each event once")
-        world.log.append(body)
-        task = asyncio.create_task(learn(len(world.log)))
-        app.state.tasks.add(task)
-        task.add_done_callback(app.state.tasks.discard)
-        record = {"topic": "ratings", "partition": 0, "offset": len(world.log) - 1}
-        return {"accepted": 1, "records": [record]}
+        return {"accepted": 1, "records": [logged(body)]}
+
+    @app.delete("/ratings/{user}/{item}", status_code=202)
+    async def undo(user: str, item: str) -> Any:
+        if world.ingest_away:
+            return _away("ingest")
+        return logged({"user": user, "item": item, "rating": None, "event_id": None})
+
+    @app.delete("/users/{user}", status_code=202)
+    async def forget(user: str) -> Any:
+        if world.ingest_away:
+            return _away("ingest")
+        return logged({"user": user, "item": None, "rating": None, "event_id": None})
 
     return app
 
@@ -155,16 +174,50 @@ def predictor(world: World) -> FastAPI:
         return {"model": 1, "as_of": _as_of(world), "source": source, "items": items}
 
     @app.get("/recommend")
-    async def recommend(user: str, n: int = 10, after: str | None = None) -> Any:
+    async def recommend(
+        user: str,
+        n: int = 10,
+        after: str | None = None,
+        genre: list[str] = Query([]),
+        year_min: int = 0,
+        year_max: int = 9999,
+        diversity: float = 0,
+        novelty: float = 0,
+        explain: bool = False,
+    ) -> Any:
         deadline = time.monotonic() + world.wait_timeout
         while after and world.learned <= int(after.split(":")[1]):
             if time.monotonic() > deadline:
                 return _away("the modeler")
             await asyncio.sleep(0.005)
         rated = world.ratings(user)
-        scores = [(i, world.score(user, i)) for i in world.films if i not in rated]
-        scores.sort(key=lambda pair: -pair[1])
-        return listed(scores[:n], "model" if rated else "popular")
+        scores = [
+            (i, world.score(user, i))
+            for i, (title, of) in world.films.items()
+            if i not in rated
+            and (not genre or of in genre)
+            and year_min <= int(title[-5:-1]) <= year_max
+        ]
+        # Novelty: the catalogue's last first.
+        scores.sort(key=lambda pair: -pair[1] * (1 - 2 * (novelty > 0)))
+        answer = listed(scores[:n], "model" if rated else "popular")
+        if explain:
+            for one in answer["items"]:
+                of = world.films[one["item"]][1]
+                why = [
+                    {
+                        "item": i,
+                        "title": world.films[i][0],
+                        "rating": r,
+                        "part": "taste",
+                        "contribution": r,
+                        "share": r / sum(rated.values()),
+                    }
+                    for i, r in rated.items()
+                    if world.films[i][1] == of
+                ]
+                one["explanation"] = {"parts": {"taste": one["score"]}, "why": why}
+        return answer
 
     @app.get("/predict")
     async def predict(user: str, item: list[str] = Query(), explain: bool = False) -> Any:
@@ -190,7 +243,7 @@ def predictor(world: World) -> FastAPI:
         return listed([(i, 100.0) for i in list(world.films)[:n]], "popular")
 
     @app.get("/items/map")
-    async def plane(user: str, n: int = 300) -> Any:
+    async def plane(user: str = "", n: int = 300) -> Any:
         """A genre in each corner; the visitor at the mean of the films rated."""
         corners = {"animation": (-1.0, 0.0), "crime": (1.0, 0.0), "science": (0.0, 1.0)}
         places = {
