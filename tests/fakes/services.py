@@ -315,6 +315,22 @@ def predictor(world: World) -> FastAPI:
     async def ratings(user: str) -> Any:
         return listed(list(world.ratings(user).items()))
 
+    @app.get("/model/stream")
+    async def stream(n: int = 60) -> Any:
+        batches = [
+            {
+                "batch": m["batch"],
+                "at": m["at"],
+                "ratings": m["ratings"],
+                "duplicates": 1,
+                "dead_letters": 0,
+                "seconds": {"commit": 0.03, "learn": 0.01, "newer": 0.002},
+            }
+            for m in world.series[-n:]
+        ]
+        freshness = {"ratings": 9, "p50": 0.2, "p99": 0.45} if batches else {"ratings": 0}
+        return {"dead_letters": 7, "freshness": freshness, "batches": batches}
+
     @app.get("/model")
     async def model() -> Any:
         return {

@@ -566,3 +566,29 @@ def test_users_who_rated_last_are_offered() -> None:
         )
 
     visit(world, steps)
+
+
+def test_micro_batches_by_step_and_never_more_than_there_is_room_for() -> None:
+    world = World()
+
+    async def steps(user: User) -> None:
+        await user.should_see("The bars begin with the first micro-batch.")
+        world.stream(3)
+        await user.should_see(marker="batches", retries=100)
+        (chart,) = user.find(marker="batches").elements
+        # steps in the order in which they happen, those not known by name last; 30, 10 and 2 ms
+        series = chart.options["series"]  # type: ignore[attr-defined]
+        assert [(one["name"], one["data"]) for one in series] == [
+            ("learn", [10.0] * 3),
+            ("commit", [30.0] * 3),
+            ("newer", [2.0] * 3),
+        ]
+        assert "42 ms and 1,000 ratings in the middle one" in text(user, "batches-status")
+        await user.should_see("450")
+        assert text(user, "stream-dead") == "7"
+        world.stream(500)
+        await until(lambda: len(chart.options["series"][0]["data"]) == 60, "sixty bars", 10)  # type: ignore[attr-defined]
+        world.predictor_away = True
+        await until(lambda: "last figures known" in text(user, "batches-status"), "the word")
+
+    visit(world, steps, "/live")
