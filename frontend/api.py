@@ -31,6 +31,8 @@ from frontend.answers import (
     People,
     Record,
     Stream,
+    Version,
+    Versions,
 )
 from frontend.wishes import Wishes
 from recommender.errors import InvalidInput, Unavailable
@@ -170,6 +172,32 @@ class Api:
         """The serving model with its measurements."""
         return await self._get("/model", {}, Model)
 
+    async def models(self) -> Versions:
+        """All versions; `InvalidInput` where the predictor keeps none."""
+        return await self._get("/models", {}, Versions)
+
+    async def promote(self, model: int, *, force: bool, key: str) -> Version:
+        """Put a version in service."""
+        return await self._change(f"/models/{model}/promote", key, {"force": force})
+
+    async def rollback(self, *, key: str) -> Version:
+        """Put the version that served before in service again."""
+        return await self._change("/models/rollback", key)
+
+    async def retire(self, model: int, *, key: str) -> Version:
+        """Take a version out of use."""
+        return await self._change(f"/models/{model}/retire", key)
+
+    async def _change(self, path: str, key: str, body: dict[str, Any] | None = None) -> Version:
+        """Change something of the predictor, with an API key; sent once, whatever happens."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return await self._ask(
+            "predictor",
+            lambda: self._predictor.post(path, json=body, headers=headers),
+            Version,
+            attempts=1,
+        )
+
     async def _get(
         self,
         path: str,
@@ -188,6 +216,7 @@ class Api:
         service: str,
         send: Callable[[], Awaitable[httpx.Response]],
         kind: type[SomeAnswer],
+        attempts: int = ATTEMPTS,
     ) -> SomeAnswer:
         async def once() -> httpx.Response:
             try:
@@ -200,7 +229,7 @@ class Api:
 
         again = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
-            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(GIVE_UP_AFTER),
+            stop=stop_after_attempt(attempts) | stop_after_delay(GIVE_UP_AFTER),
             wait=wait_random_exponential(multiplier=0.05, max=0.4),
             reraise=True,
         )

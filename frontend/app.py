@@ -15,7 +15,7 @@ from nicegui.storage import Storage
 from frontend import frame
 from frontend.api import Api
 from frontend.feed import ModelFeed
-from frontend.pages import Page, Shared, film, for_you, live, shop, taste_map
+from frontend.pages import Page, Shared, film, for_you, live, models, shop, taste_map
 from frontend.projector import Projector, router
 from frontend.secret import storage_secret
 from frontend.settings import FrontendSettings
@@ -28,6 +28,7 @@ PAGES: tuple[Page, ...] = (
     film.PAGE,
     taste_map.PAGE,
     live.PAGE,
+    models.PAGE,
     shop.PAGE,
 )
 TITLE = "Recommender"
@@ -56,7 +57,8 @@ def create_root(
 
         frame.add_head()
         here = frame.header(visit, pages)
-        with ui.element("main").classes("content") as content:
+        # No <main>: the frame around all of it, which NiceGUI makes, is one.
+        with ui.element("div").classes("content") as content:
             content.props["id"] = "content"
             ui.sub_pages({page.path: builder(page) for page in pages})
         frame.footer(visit)

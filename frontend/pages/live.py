@@ -20,7 +20,7 @@ def build(visit: Visit, _shared: Shared, _query: Mapping[str, str]) -> Sequence[
     with ui.element("div").classes("identity"), ui.element("h1"):
         ui.label("Every rating is tested, then learned.").classes("inline")
     with ui.element("div").classes("grid grid-live"):
-        AccuracyPanel(visit)
+        AccuracyPanel(visit, references=True)
         FiguresPanel(visit)
         batches = MicroBatchesPanel(visit)
         SettingsPanel(visit)

@@ -353,3 +353,17 @@ def test_take_back_filter_explain_and_be_forgotten(browser: Browser, stage: Stag
     expect(who).to_contain_text("0 films rated")
     assert who.inner_text() != before
     assert stage.world.log[-1]["item"] is None
+
+
+def test_versions_with_the_key(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("button", name="Promote model 2").click()
+    expect(page.get_by_text("Not done: This needs an API key.")).to_be_visible()
+    page.get_by_label("Admin key").fill(stage.world.admin_key)
+    page.get_by_role("button", name="Promote model 2").click()
+    expect(page.locator(".chip-serving")).to_have_text("serving")
+    expect(page.locator("tr", has=page.locator(".chip-serving"))).to_contain_text("Model 2")
+    assert page.evaluate("document.cookie + JSON.stringify(localStorage)").find("operator") == -1
+    page.reload()
+    expect(page.get_by_label("Admin key")).to_have_value("")  # forgotten with the page

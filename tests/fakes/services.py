@@ -57,6 +57,10 @@ class World:
     series: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     refuse_item: str | None = None
+    versions: bool = True  # whether the predictor keeps versions of its model
+    serving: int = 1
+    retired: set[int] = field(default_factory=set)
+    admin_key: str = "a-key-of-the-operator"
 
     def ratings(self, user: str) -> dict[str, float]:
         """What the model has learned of a user, latest first; a repeated event counts once."""
@@ -314,6 +318,39 @@ def predictor(world: World) -> FastAPI:
     @app.get("/users/{user}/ratings")
     async def ratings(user: str) -> Any:
         return listed(list(world.ratings(user).items()))
+
+    def version(number: int) -> dict[str, Any]:
+        serves, gone = number == world.serving, number in world.retired
+        return {
+            "model": number,
+            "status": "serving" if serves else "retired" if gone else "candidate",
+            "created_at": "2026-01-31T02:00:00+00:00",
+            "settings": {"rank": 32 * number, "decay": 0.5},
+            "ratings": 1000 * number,
+            "metrics": {"rmse": 0.9 - 0.01 * number, "mae": 0.7, "ndcg@10": 0.25},
+            "prequential": {"ratings": 10, "rmse": 0.88, "rmse_serving": 0.89},
+            "gate": {"state": "none" if serves else "passed", "reason": "0.88 beside 0.89"},
+            "reason": "a refit <b>from</b> the stored ratings",
+        }
+
+    @app.get("/models")
+    async def models() -> Any:
+        if not world.versions:
+            return JSONResponse({"title": "Not Found", "status": 404, "detail": "Not Found"}, 404)
+        return {"models": [version(number) for number in (2, 1)]}
+
+    @app.post("/models/{what:path}")
+    async def change(what: str, request: Request) -> Any:
+        if request.headers.get("authorization") != f"Bearer {world.admin_key}":
+            detail = "This needs an API key."
+            return JSONResponse({"title": "Unauthorized", "status": 401, "detail": detail}, 401)
+        if what == "rollback":
+            world.serving = 1
+        elif what.endswith("/promote"):
+            world.serving = int(what.split("/")[0])
+        else:
+            world.retired.add(int(what.split("/")[0]))
+        return version(world.serving)
 
     @app.get("/model/stream")
     async def stream(n: int = 60) -> Any:

@@ -592,3 +592,61 @@ def test_micro_batches_by_step_and_never_more_than_there_is_room_for() -> None:
         await until(lambda: "last figures known" in text(user, "batches-status"), "the word")
 
     visit(world, steps, "/live")
+
+
+def test_versions_are_promoted_rolled_back_and_retired_with_the_key() -> None:
+    world = World()
+
+    async def steps(user: User) -> None:
+        await user.should_see("Model 2")
+        await user.should_see("0.880 / 0.890")
+        await user.should_see("0.250")
+        assert text(user, "chosen-status") == "Model 1: serves"
+        user.find(marker="look-2").click()
+        assert text(user, "chosen-status") == "Model 2: 1 other than model 1’s"
+        user.find(marker="promote-2").click()
+        await user.should_see("Not done: This needs an API key.", retries=50)
+        assert world.serving == 1
+        user.find(marker="admin-key").type(world.admin_key)
+        user.find(marker="promote-2").click()
+        await until(lambda: world.serving == 2, "the promotion")
+        await until(lambda: text(user, "chosen-status") == "Model 2: serves", "the table")
+        user.find(marker="rollback").click()
+        await until(lambda: world.serving == 1, "the rollback")
+        await user.should_see(marker="retire-2", retries=50)
+        user.find(marker="retire-2").click()
+        await until(lambda: world.retired == {2}, "the retirement")
+        await user.should_see("retired")
+
+    visit(world, steps, "/models")
+
+
+def test_a_predictor_without_versions_and_one_that_is_away() -> None:
+    world = World(versions=False)
+
+    async def steps(user: User) -> None:
+        await user.should_see("This predictor keeps no versions of its model.")
+        world.predictor_away, world.versions = True, True
+        await until(lambda: text(user, "pulse") == "predictor away", "the header")
+        world.predictor_away = False
+        await user.should_see("Model 2", retries=100)
+
+    visit(world, steps, "/models")
+
+
+def test_versions_trained_in_batch_are_dashed_lines_of_the_main_figure() -> None:
+    world = World()
+    world.stream(3)
+
+    async def steps(user: User) -> None:
+        await user.should_see(marker="chart", retries=50)
+        (chart,) = user.find(marker="chart").elements
+        smoothed = chart.options["series"][1]  # type: ignore[attr-defined]
+        await until(lambda: bool(smoothed["markLine"]["data"]), "the lines")
+        assert smoothed["markLine"]["lineStyle"]["type"] == "dashed"
+        assert smoothed["markLine"]["data"] == [
+            {"yAxis": 0.88, "name": "model 2, trained in batch"},
+            {"yAxis": 0.89, "name": "model 1, trained in batch"},
+        ]
+
+    visit(world, steps, "/live")
