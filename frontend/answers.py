@@ -237,3 +237,39 @@ class Stream(Answer):
     dead_letters: int = 0
     freshness: Freshness = Freshness()
     batches: list[StreamedBatch] = Field(default_factory=list)
+
+
+class Prequential(Answer):
+    """Errors of a version and of the serving one on the same late ratings."""
+
+    ratings: int = 0
+    rmse: float | None = None
+    rmse_serving: float | None = None
+
+
+class Gate(Answer):
+    """Whether a version may serve, and why."""
+
+    state: str = "none"
+    reason: str = ""
+
+
+class Version(Answer):
+    """One version of the model."""
+
+    model: int
+    status: str = ""
+    parent: int | None = None
+    created_at: datetime | None = None
+    ratings: int = 0
+    settings: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    prequential: Prequential = Prequential()
+    gate: Gate = Gate()
+    reason: str = ""
+
+
+class Versions(Answer):
+    """All versions, the latest first."""
+
+    models: list[Version] = Field(default_factory=list)

@@ -31,7 +31,10 @@ from frontend.answers import (
     People,
     Record,
     Stream,
+    Version,
+    Versions,
 )
+from frontend.wishes import Wishes
 from recommender.errors import InvalidInput, Unavailable
 
 # A person is looking: better a panel that says "away" after two seconds than one that hangs.
@@ -42,6 +45,8 @@ ATTEMPTS = 3
 GIVE_UP_AFTER = 2.0  # seconds
 # A proxy's, or a service's own, word for "not now".
 NOT_NOW = frozenset({429, 502, 503, 504})
+
+NO_WISHES = Wishes()
 
 SomeAnswer = TypeVar("SomeAnswer", bound=Answer)
 
@@ -94,17 +99,28 @@ class Api:
             raise Unavailable("ingest", f"answered {len(answer.records)} records for one rating")
         return answer.records[0]
 
-    async def recommend(self, user: str, n: int, after: Record | None = None) -> ItemList:
-        """The best items for a user; with `after`, once that record is learned (bounded wait)."""
-        query: dict[str, str | int] = {"user": user, "n": n}
+    async def undo(self, user: str, item: str) -> Record:
+        """Take a rating back; the place in the log of that. Doing it again changes nothing."""
+        path = f"/ratings/{quote(user, safe='')}/{quote(item, safe='')}"
+        return await self._ask("ingest", lambda: self._ingest.delete(path), Record)
+
+    async def forget(self, user: str) -> Record:
+        """Forget a user and all their ratings; the place in the log of that."""
+        path = f"/users/{quote(user, safe='')}"
+        return await self._ask("ingest", lambda: self._ingest.delete(path), Record)
+
+    async def recommend(
+        self, user: str, n: int, after: Record | None = None, wishes: Wishes = NO_WISHES
+    ) -> ItemList:
+        """The best items for a user, each with its explanation.
+
+        With `after`, once that record is learned (bounded wait).
+        """
+        query: dict[str, Any] = {"user": user, "n": n, "explain": True, **wishes.query}
         if after is not None:
             query["after"] = str(after)
         timeout = TIMEOUT if after is None else LEARNING_TIMEOUT
         return await self._get("/recommend", query, ItemList, timeout)
-
-    async def predict(self, user: str, items: list[str]) -> ItemList:
-        """The ratings that the model expects from this user; score = expected rating."""
-        return await self._get("/predict", {"user": user, "item": items}, ItemList)
 
     async def search(self, text: str, n: int) -> ItemList:
         """Items with a title like `text`; the most rated ones where it is empty."""
@@ -139,9 +155,10 @@ class Api:
         """Who would like it best, of those who rated last; score = expected rating."""
         return await self._get(f"/items/{quote(item, safe='')}/users", {"n": n}, People)
 
-    async def film_map(self, user: str, n: int) -> FilmMap:
+    async def film_map(self, user: str | None, n: int) -> FilmMap:
         """The most rated items in a plane, and the user among them."""
-        return await self._get("/items/map", {"user": user, "n": n}, FilmMap)
+        who = {} if user is None else {"user": user}
+        return await self._get("/items/map", {"n": n, **who}, FilmMap)
 
     async def active_users(self, n: int) -> People:
         """Who rated last."""
@@ -154,6 +171,32 @@ class Api:
     async def model(self) -> Model:
         """The serving model with its measurements."""
         return await self._get("/model", {}, Model)
+
+    async def models(self) -> Versions:
+        """All versions; `InvalidInput` where the predictor keeps none."""
+        return await self._get("/models", {}, Versions)
+
+    async def promote(self, model: int, *, force: bool, key: str) -> Version:
+        """Put a version in service."""
+        return await self._change(f"/models/{model}/promote", key, {"force": force})
+
+    async def rollback(self, *, key: str) -> Version:
+        """Put the version that served before in service again."""
+        return await self._change("/models/rollback", key)
+
+    async def retire(self, model: int, *, key: str) -> Version:
+        """Take a version out of use."""
+        return await self._change(f"/models/{model}/retire", key)
+
+    async def _change(self, path: str, key: str, body: dict[str, Any] | None = None) -> Version:
+        """Change something of the predictor, with an API key; sent once, whatever happens."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return await self._ask(
+            "predictor",
+            lambda: self._predictor.post(path, json=body, headers=headers),
+            Version,
+            attempts=1,
+        )
 
     async def _get(
         self,
@@ -173,6 +216,7 @@ class Api:
         service: str,
         send: Callable[[], Awaitable[httpx.Response]],
         kind: type[SomeAnswer],
+        attempts: int = ATTEMPTS,
     ) -> SomeAnswer:
         async def once() -> httpx.Response:
             try:
@@ -185,7 +229,7 @@ class Api:
 
         again = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
-            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(GIVE_UP_AFTER),
+            stop=stop_after_attempt(attempts) | stop_after_delay(GIVE_UP_AFTER),
             wait=wait_random_exponential(multiplier=0.05, max=0.4),
             reraise=True,
         )

@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from nicegui import PageArguments, ui
 from nicegui import app as nicegui_app
+from nicegui.storage import Storage
 
 from frontend import frame
 from frontend.api import Api
 from frontend.feed import ModelFeed
-from frontend.pages import Page, Shared, film, for_you, live, shop, taste_map
+from frontend.pages import Page, Shared, film, for_you, live, models, shop, taste_map
 from frontend.projector import Projector, router
 from frontend.secret import storage_secret
 from frontend.settings import FrontendSettings
@@ -27,6 +28,7 @@ PAGES: tuple[Page, ...] = (
     film.PAGE,
     taste_map.PAGE,
     live.PAGE,
+    models.PAGE,
     shop.PAGE,
 )
 TITLE = "Recommender"
@@ -55,7 +57,8 @@ def create_root(
 
         frame.add_head()
         here = frame.header(visit, pages)
-        with ui.element("main").classes("content") as content:
+        # No <main>: the frame around all of it, which NiceGUI makes, is one.
+        with ui.element("div").classes("content") as content:
             content.props["id"] = "content"
             ui.sub_pages({page.path: builder(page) for page in pages})
         frame.footer(visit)
@@ -87,7 +90,7 @@ def build(settings: FrontendSettings) -> FastAPI:
 
     service = create_app(TITLE, settings, routers=[router(projector)], lifespan=lifespan)
     secret = settings.frontend_storage_secret
-    nicegui_app.storage.path = settings.frontend_state
+    Storage.path = settings.frontend_state.resolve()  # of the class: NiceGUI asks it, not the app's
     ui.run_with(
         service,
         root=create_root(api, feed, shared),

@@ -14,12 +14,13 @@ from typing import Any
 
 from nicegui import background_tasks
 
-from frontend.answers import AsOf, ItemList, Record
+from frontend.answers import AsOf, Item, ItemList, Record
 from frontend.api import Api
 from frontend.feed import ModelFeed
 from frontend.signal import Signal
 from frontend.visitor import Visitor
 from frontend.waiting import Waiting
+from frontend.wishes import Wishes
 from recommender.clock import SYSTEM_CLOCK, Clock
 from recommender.errors import InvalidInput, RecommenderError, Unavailable
 
@@ -45,7 +46,7 @@ class Recommended:
     list : ItemList or None
         None until the first answer.
     expected : dict
-        Item → rating that the model expects; filled in after the list.
+        Item → the rating that the model expects, with its parts; filled in after the list.
     problem : str or None
         Why there is no newer list.
     loading : bool
@@ -57,7 +58,7 @@ class Recommended:
     """
 
     list: ItemList | None = None
-    expected: dict[str, float] = field(default_factory=dict)
+    expected: dict[str, Item] = field(default_factory=dict)
     problem: str | None = None
     loading: bool = True
     learned: tuple[str | None, str, float] | None = None
@@ -149,6 +150,29 @@ class Visit:
         self.changed_recommended.emit()
         self.start()
 
+    @property
+    def wishes(self) -> Wishes:
+        """What the list should be like."""
+        return self.visitor.wishes
+
+    def wish(self, wishes: Wishes) -> None:
+        """Have the list otherwise from now on."""
+        self.visitor.wishes = wishes
+        self.refresh()
+
+    async def forget(self) -> None:
+        """Have all that is known of this user forgotten, and go on as a new person.
+
+        Raises
+        ------
+        RecommenderError
+            If ingest cannot be reached or does not do it; nothing has changed then.
+        """
+        user = self.visitor.user
+        await self.api.forget(user)
+        self.visitor.waiting = [w for w in self.visitor.waiting if w.user != user]
+        self.become_new()
+
     # Loading -------------------------------------------------------------------------------
 
     def start(self) -> list[asyncio.Task[None]]:
@@ -190,8 +214,15 @@ class Visit:
         if user != self.visitor.user:
             return
         known = {entry.item: Rated(entry.title, entry.score) for entry in answer.items}
-        waiting = {w.item: Rated(w.title, w.rating) for w in reversed(self._mine())}
-        self.ratings = {**self.ratings, **waiting, **{**known, **waiting, **self.ratings}}
+        mine = {w.item: w for w in self._mine()}  # of each film the latest
+        undone = {item for item, w in mine.items() if w.rating is None}
+        waiting = {
+            item: Rated(w.title, w.rating)
+            for item, w in reversed(mine.items())
+            if w.rating is not None
+        }
+        found = {**self.ratings, **waiting, **{**known, **waiting, **self.ratings}}
+        self.ratings = {item: rated for item, rated in found.items() if item not in undone}
         self.ratings_loaded = True
         self.ratings_problem = None
         self.changed_ratings.emit()
@@ -211,7 +242,7 @@ class Visit:
         self.changed_recommended.emit()
         try:
             if state.list is None and after is not None:  # a reload: something to look at first
-                state.list = await self.api.recommend(user, RECOMMENDATIONS)
+                state.list = await self._listed(user)
                 self.changed_recommended.emit()
             state.list = await self._recommend(user, after)
             state.problem = None
@@ -231,19 +262,22 @@ class Visit:
         if state.list is None or state.problem is not None:
             return
         try:
-            answer = await self.api.predict(user, [entry.item for entry in state.list.items])
+            answer = await self.api.explain(user, [entry.item for entry in state.list.items])
         except RecommenderError:
             return  # an ornament of the list; the list itself has been shown
-        state.expected = {entry.item: entry.score for entry in answer.items}
+        state.expected = {entry.item: entry for entry in answer.items}
         if state is self.recommended:
             self.changed_recommended.emit()
 
     async def _recommend(self, user: str, after: Record | None) -> ItemList:
         if after is not None:
             with contextlib.suppress(Unavailable):
-                return await self.api.recommend(user, RECOMMENDATIONS, after)
+                return await self._listed(user, after)
             # Not learned within the predictor's limit: the list as it is tells whose fault it is.
-        return await self.api.recommend(user, RECOMMENDATIONS)
+        return await self._listed(user)
+
+    async def _listed(self, user: str, after: Record | None = None) -> ItemList:
+        return await self.api.recommend(user, RECOMMENDATIONS, after, self.wishes)
 
     def _forget_learned(self, as_of: AsOf) -> None:
         waiting = self.visitor.waiting
@@ -255,6 +289,18 @@ class Visit:
 
     def rate(self, item: str, title: str | None, rating: float) -> asyncio.Task[None]:
         """Give a rating: shown at once, sent, learned, and then the list follows."""
+        self.ratings = {
+            item: Rated(title, rating),
+            **{i: r for i, r in self.ratings.items() if i != item},
+        }
+        return self._give(item, title, rating)
+
+    def undo(self, item: str) -> asyncio.Task[None] | None:
+        """Take a rating back, on the same way; None where there is none."""
+        rated = self.ratings.pop(item, None)
+        return None if rated is None else self._give(item, rated.title, None)
+
+    def _give(self, item: str, title: str | None, rating: float | None) -> asyncio.Task[None]:
         clicked = asyncio.get_running_loop().time()
         given = Waiting(
             user=self.visitor.user,
@@ -264,13 +310,20 @@ class Visit:
             timestamp=self.clock.now(),
             event_id=str(uuid.uuid4()),
         )
-        self.ratings = {
-            item: Rated(title, rating),
-            **{i: r for i, r in self.ratings.items() if i != item},
-        }
         self.visitor.waiting = [*self.visitor.waiting, given]
         self.changed_ratings.emit()
         return _later(self.send(clicked), "send")
+
+    async def _send(self, given: Waiting) -> Record:
+        if given.rating is None:
+            return await self.api.undo(given.user, given.item)
+        return await self.api.rate(
+            given.user,
+            given.item,
+            given.rating,
+            timestamp=given.timestamp,
+            event_id=given.event_id,
+        )
 
     async def send(self, clicked: float | None = None) -> None:
         """Send the ratings that wait, oldest first, and refresh the list when one has gone."""
@@ -280,13 +333,7 @@ class Visit:
             while unsent := self.unsent:
                 first = unsent[0]
                 try:
-                    record = await self.api.rate(
-                        first.user,
-                        first.item,
-                        first.rating,
-                        timestamp=first.timestamp,
-                        event_id=first.event_id,
-                    )
+                    record = await self._send(first)
                     last = _Given(first.user, record, first.item, first.title, clicked)
                     self.ingest_problem = None
                     sent = [first._replace(partition=record.partition, offset=record.offset)]
@@ -296,7 +343,8 @@ class Visit:
                 except InvalidInput as error:
                     self.ratings.pop(first.item, None)
                     self.ratings_loaded = False  # an earlier rating of it may hold: ask again
-                    self.refused.emit(first.item, str(error))
+                    undone = "Not taken back" if first.rating is None else "Not rated"
+                    self.refused.emit(first.item, f"{undone}: {error}")
                     sent = []
                 waiting = self.visitor.waiting
                 if first in waiting:  # or the visitor has become somebody else meanwhile

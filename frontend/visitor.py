@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from frontend.waiting import Waiting
+from frontend.wishes import Wishes
 
 
 class Visitor:
@@ -50,6 +51,15 @@ class Visitor:
     @dark.setter
     def dark(self, value: bool | None) -> None:
         self._storage["dark"] = value
+
+    @property
+    def wishes(self) -> Wishes:
+        """What the list of recommendations should be like."""
+        return Wishes.restored(self._storage.get("wishes"))
+
+    @wishes.setter
+    def wishes(self, wishes: Wishes) -> None:
+        self._storage["wishes"] = wishes.stored()
 
     @property
     def waiting(self) -> list[Waiting]:

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from nicegui import ui
 
+from frontend.answers import Versions
 from frontend.panels.panel import Panel
 from frontend.series import Point, line
 from frontend.visit import Visit
+from recommender.errors import RecommenderError
 
-_MEASURED, _SMOOTHED = "#8a93a6", "#7c5cff"
+_MEASURED, _SMOOTHED, _BATCH = "#8a93a6", "#7c5cff", "#e0762c"
+MOST_REFERENCES = 3  # the latest: more lines hide the curve
+REFERENCES_EVERY = 10  # readings of the model; versions seldom change
+
+
+def references(found: Versions) -> list[dict[str, Any]]:
+    """A horizontal line for each version trained in batch: the RMSE of its validation part."""
+    return [
+        {"yAxis": round(float(rmse), 4), "name": f"model {version.model}, trained in batch"}
+        for version in found.models
+        if isinstance(rmse := version.metrics.get("rmse"), int | float)
+    ][:MOST_REFERENCES]
 
 
 class AccuracyPanel:
-    """The panel with the chart; updated in place and of bounded length."""
+    """The panel with the chart; updated in place and of bounded length.
 
-    def __init__(self, visit: Visit) -> None:
+    Parameters
+    ----------
+    visit : Visit
+    references : bool
+        Whether versions that were trained in batch are there as dashed lines.
+    """
+
+    def __init__(self, visit: Visit, *, references: bool = False) -> None:
         self._visit = visit
+        self._references = references
+        self._readings = 0
+        self._asking: asyncio.Task[None] | None = None
         self._points: list[Point] | None = None
         self.panel = Panel("accuracy", "How well it predicts", "Reading the measurements …")
         with self.panel.body.classes("chart-box"):
@@ -29,8 +53,27 @@ class AccuracyPanel:
         visit.feed.changed.connect(self.panel, self.show)
         self.show()
 
+    def _ask(self) -> None:
+        """Read the versions now and then."""
+        idle = self._asking is None or self._asking.done()
+        if self._references and idle and self._readings % REFERENCES_EVERY == 0:
+            self._asking = asyncio.create_task(self._refer(), name="references")
+        self._readings += 1
+
+    async def _refer(self) -> None:
+        try:
+            lines = references(await self._visit.api.models())
+        except RecommenderError:
+            return  # the lines that are there stay; a predictor without versions has none
+        mark = self.chart.options["series"][1]["markLine"]
+        if mark["data"] != lines:
+            mark["data"] = lines
+            self.chart.update()
+
     def show(self) -> None:
         """Show the latest reading."""
+        if self._visit.feed.problem is None:
+            self._ask()
         feed = self._visit.feed
         if feed.model is None:
             if feed.problem is not None:
@@ -120,6 +163,13 @@ def _options() -> dict[str, Any]:
                 "data": [],
                 "color": _SMOOTHED,
                 "lineStyle": {"width": 2.5},
+                "markLine": {
+                    "symbol": "none",
+                    "silent": True,
+                    "lineStyle": {"type": "dashed", "width": 1.5, "color": _BATCH},
+                    "label": {"position": "insideEndTop", "formatter": "{b}: {c}"},
+                    "data": [],
+                },
             },
         ],
     }

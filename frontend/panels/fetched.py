@@ -50,6 +50,11 @@ class Fetched(Generic[Answered]):
         panel.skeleton(rows)
         visit.feed.changed.connect(panel, self._on_feed)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way."""
+        return self._fetching is None or self._fetching.done()
+
     def load(self) -> asyncio.Task[None]:
         """Fetch anew; an older request still under way is dropped."""
         if self._fetching is not None:
@@ -77,6 +82,5 @@ class Fetched(Generic[Answered]):
         self._draw(answer)
 
     def _on_feed(self) -> None:
-        idle = self._fetching is None or self._fetching.done()
-        if self._failed and idle and self._visit.feed.problem is None:
+        if self._failed and self.idle and self._visit.feed.problem is None:
             self.load()

@@ -21,7 +21,9 @@ class FilmRow(ui.element):
     scale : tuple of float
         Lowest and highest rating.
     ranked : bool
-        Whether the row has a place number, a badge and an expected rating.
+        Whether the row has a place number, a badge, an expected rating and a button that asks why.
+    undo : bool
+        Whether the rating can be taken back.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class FilmRow(ui.element):
         scale: tuple[float, float],
         *,
         ranked: bool = False,
+        undo: bool = False,
     ) -> None:
         super().__init__("div")
         self._visit = visit
@@ -49,6 +52,7 @@ class FilmRow(ui.element):
                     ui.label(name.year).classes("film-year")
                     if ranked:
                         self.badge = ui.label().classes("film-badge")
+                        self.reason = ui.label().classes("film-reason")
             if ranked:
                 self.expected = ui.label().classes("film-expected")
             self.stars = Stars(
@@ -57,6 +61,16 @@ class FilmRow(ui.element):
                 highest=scale[1],
                 on_rate=self._rate,
             ).mark(f"stars-{item}")
+            if ranked:
+                self.why = ui.button(icon="expand_more", color=None).props("flat round dense")
+                self.why.classes("btn-round film-why").mark(f"why-{item}")
+                self.why.props["aria-label"] = f"Why {name.spoken}?"
+                self.why.props["aria-expanded"] = "false"
+            if undo:
+                take_back = ui.button(icon="close", color=None, on_click=self._undo)
+                take_back.props("flat round dense").classes("btn-round").mark(f"undo-{item}")
+                take_back.props["aria-label"] = f"Take back your rating of {name.spoken}"
+                take_back.props["title"] = "Take it back"
         self.show_rating()
 
     def show_rating(self) -> None:
@@ -66,3 +80,6 @@ class FilmRow(ui.element):
 
     def _rate(self, rating: float) -> None:
         self._visit.rate(self._item, self._title, rating)
+
+    def _undo(self) -> None:
+        self._visit.undo(self._item)

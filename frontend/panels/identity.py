@@ -1,11 +1,13 @@
-"""Who is looking: become a new person with one click, or an existing user by id."""
+"""Who is looking: become a new person, be an existing user, or have yourself forgotten."""
 
 from __future__ import annotations
 
 from nicegui import ui
 
 from frontend.visit import Visit
-from recommender.errors import InvalidInput
+from recommender.errors import InvalidInput, RecommenderError
+
+OFFERED = 50
 
 
 class IdentityPanel:
@@ -28,14 +30,30 @@ class IdentityPanel:
                     form.on("submit.prevent", self._become)
                     self._field = (
                         ui.input(placeholder="or a user’s id")
-                        .props("outlined dense")
+                        .props("outlined dense list=active-users")
                         .mark("user-id")
                     )
                     self._field.props["aria-label"] = "Id of an existing user, such as 42"
                     self._field.props["autocomplete"] = "off"
+                    self._active = ui.element("datalist")
+                    self._active.props["id"] = "active-users"
                     button = ui.button("Be them", on_click=self._become, color=None)
                     button.props("flat type=button").classes("btn").mark("become")
                     self._field.on("keydown.enter.prevent", self._become)
+                    self._field.on("focus", self._offer)
+                forget = ui.button("Forget me", on_click=self._ask, color=None)
+                forget.props("flat").classes("btn btn-quiet").mark("forget")
+        with ui.dialog() as self._dialog, ui.card().classes("dialog"):
+            with ui.element("h2"):
+                ui.label("Forget everything about you?").classes("inline")
+            self._what = ui.label()
+            with ui.element("div").classes("dialog-tools"):
+                ui.button("Keep it", on_click=self._dialog.close, color=None).props("flat").classes(
+                    "btn"
+                )
+                ui.button("Forget me", on_click=self._forget, color=None).props(
+                    "unelevated"
+                ).classes("btn btn-main").mark("forget-really")
         visit.changed_user.connect(strip, self._show)
         visit.changed_ratings.connect(strip, self._show)
         self._show()
@@ -47,6 +65,35 @@ class IdentityPanel:
             ui.notify("Type the id of a user first, such as 42.", position="bottom")
             return
         self._field.value = ""
+
+    async def _offer(self) -> None:
+        """Offer the users who rated last, as soon as somebody is about to pick one."""
+        if self._active.default_slot.children:
+            return
+        try:
+            found = await self._visit.api.active_users(OFFERED)
+        except RecommenderError:
+            return  # an id can be typed all the same
+        with self._active:
+            for person in found.users:
+                ui.element("option").props["value"] = person.user
+
+    def _ask(self) -> None:
+        n = len(self._visit.ratings)
+        self._what.set_text(
+            f"User {self._visit.visitor.user} and {n:,} rating{'s' * (n != 1)} will be taken "
+            "out of the model and its stores. You go on as a new person."
+        )
+        self._dialog.open()
+
+    async def _forget(self) -> None:
+        self._dialog.close()
+        try:
+            await self._visit.forget()
+        except RecommenderError as error:
+            ui.notify(f"Not forgotten: {error}", type="warning", position="bottom")
+            return
+        ui.notify("Forgotten. You are a new person.", position="bottom")
 
     def _show(self) -> None:
         visit = self._visit

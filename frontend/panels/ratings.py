@@ -48,7 +48,7 @@ class RatingsPanel:
             row.show_rating()
 
     def _build(self, item: str, title: str | None) -> None:
-        self._rows[item] = FilmRow(self._visit, item, title, self._scale)
+        self._rows[item] = FilmRow(self._visit, item, title, self._scale, undo=True)
 
     def _say(self) -> None:
         n = len(self._visit.ratings)

@@ -1,4 +1,4 @@
-"""Find films and rate them: the most rated ones first, then whatever is searched for."""
+"""Find films and rate them: a dozen that tell much about a taste, then whatever is searched."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from frontend.visit import Visit
 from recommender.errors import RecommenderError
 
 FILMS = 12
+REPRESENTATIVE = "A dozen well-known films, unlike each other"
 # Between two keystrokes of an ordinary typist; a search per letter helps nobody.
 PAUSE = 0.18  # seconds
 
@@ -29,7 +30,7 @@ class SearchPanel:
         self._shown: list[Item] | None = None
         self._rows: dict[str, FilmRow] = {}
         self._searching: asyncio.Task[None] | None = None
-        self.panel = Panel("search", "Rate films", "The most rated films")
+        self.panel = Panel("search", "Rate films", REPRESENTATIVE)
         with self.panel:
             field = (
                 ui.input(placeholder="Search a title …", on_change=self._typed)
@@ -68,7 +69,8 @@ class SearchPanel:
     async def _find(self, text: str, pause: float) -> None:
         await asyncio.sleep(pause)
         try:
-            answer = await self._visit.api.search(text, FILMS)
+            api = self._visit.api
+            answer = await (api.search(text, FILMS) if text else api.representative(FILMS))
         except RecommenderError as error:
             self._problem = True
             self.panel.say("Searching again as soon as the predictor answers.", "away")
@@ -90,7 +92,7 @@ class SearchPanel:
         elif text:
             self.panel.say(f"{found} film{'s' * (found != 1)} like “{text}”")
         else:
-            self.panel.say("The most rated films")
+            self.panel.say(REPRESENTATIVE)
 
     def _show(self, films: list[Item], text: str) -> None:
         self._shown = films
@@ -113,7 +115,7 @@ class SearchPanel:
             self._say(self._text, len(self._shown))
 
     def _refused(self, item: str, why: str) -> None:
-        ui.notify(f"Not rated: {why}", type="warning", position="bottom")
+        ui.notify(why, type="warning", position="bottom")
 
     def _on_feed(self) -> None:
         # The first films of an empty catalogue, or the list that was asked for while it was away.

@@ -143,7 +143,11 @@ class ShopPanel:
             self.panel.say("Both see the same ratings; each paints what it predicts for all cells.")
         else:
             self.panel.say(f"Computing the film: {ready} of {projector.steps} steps …")
-        self._gif.classes(remove="is-off") if projector.complete else self._gif.classes("is-off")
+        self._gif.classes(
+            add="" if projector.complete else "is-off",
+            remove="is-off" if projector.complete else "",
+        )
+        self._gif.props["aria-disabled"] = "false" if projector.complete else "true"
         als, sgd = self._chart.options["series"]
         if len(als["data"]) != ready:
             steps = [shown.step for shown in projector.frames]

@@ -103,6 +103,7 @@ def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Wo
     logged = (folder / "log").read_text()
     assert '"level":"error"' not in logged
     assert "visitor-" not in logged  # ids are personal data
+    assert list((folder / "state").glob("storage-user-*.json"))  # there, and nowhere else
     assert process.returncode == 0
 
 
@@ -325,3 +326,44 @@ def test_from_a_film_to_another_and_to_the_map(browser: Browser, stage: Stage) -
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.wheel(0, -100)
     assert page.evaluate("window.hacked") is None
+
+
+def test_take_back_filter_explain_and_be_forgotten(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    rate(page, "Rate The Matrix (1999)", 5)
+    first = page.locator(".panel-recommended .film-name").first
+    expect(first).to_have_text("Alien")
+    page.get_by_role("button", name="Why Alien (1979)?").click()
+    expect(page.locator(".film-explained:visible")).to_contain_text("The Matrix, which you gave 5")
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_role("slider", name="Novelty").focus()
+    page.keyboard.press("ArrowRight")
+    expect(first).not_to_have_text("Alien")
+    expect(page.get_by_role("button", name="Filters · 1")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(first).to_have_text("Alien")
+    page.get_by_role("button", name="Take back your rating of The Matrix (1999)").click()
+    expect(first).to_have_text("Toy Story")
+    rate(page, "Rate Heat (1995)", 5)
+    who = page.locator(".identity-who")
+    expect(who).to_contain_text("1 film rated")
+    before = who.inner_text()
+    page.get_by_role("button", name="Forget me").click()
+    page.locator(".dialog").get_by_role("button", name="Forget me").click()
+    expect(who).to_contain_text("0 films rated")
+    assert who.inner_text() != before
+    assert stage.world.log[-1]["item"] is None
+
+
+def test_versions_with_the_key(browser: Browser, stage: Stage) -> None:
+    page = stage.open(browser)
+    page.get_by_role("link", name="Models").click()
+    page.get_by_role("button", name="Promote model 2").click()
+    expect(page.get_by_text("Not done: This needs an API key.")).to_be_visible()
+    page.get_by_label("Admin key").fill(stage.world.admin_key)
+    page.get_by_role("button", name="Promote model 2").click()
+    expect(page.locator(".chip-serving")).to_have_text("serving")
+    expect(page.locator("tr", has=page.locator(".chip-serving"))).to_contain_text("Model 2")
+    assert page.evaluate("document.cookie + JSON.stringify(localStorage)").find("operator") == -1
+    page.reload()
+    expect(page.get_by_label("Admin key")).to_have_value("")  # forgotten with the page

@@ -57,13 +57,22 @@ class World:
     series: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     refuse_item: str | None = None
+    versions: bool = True  # whether the predictor keeps versions of its model
+    serving: int = 1
+    retired: set[int] = field(default_factory=set)
+    admin_key: str = "a-key-of-the-operator"
 
     def ratings(self, user: str) -> dict[str, float]:
         """What the model has learned of a user, latest first; a repeated event counts once."""
         out: dict[str, float] = {}
         for entry in self.log[: self.learned]:
-            if entry["user"] == user:
-                out.pop(entry["item"], None)
+            if entry["user"] != user:
+                continue
+            if entry["item"] is None:  # the user is forgotten
+                out.clear()
+                continue
+            out.pop(entry["item"], None)
+            if entry["rating"] is not None:  # or it is taken back
                 out[entry["item"]] = entry["rating"]
         return dict(reversed(out.items()))
 
@@ -117,6 +126,13 @@ def ingest(world: World) -> FastAPI:
 
     app.state.tasks = set()
 
+    def logged(entry: dict[str, Any]) -> dict[str, Any]:
+        world.log.append(entry)
+        task = asyncio.create_task(learn(len(world.log)))
+        app.state.tasks.add(task)
+        task.add_done_callback(app.state.tasks.discard)
+        return {"topic": "ratings", "partition": 0, "offset": len(world.log) - 1}
+
     @app.post("/ratings", status_code=202)
     async def ratings(request: Request) -> Any:
         if world.ingest_away:
@@ -128,12 +144,19 @@ def ingest(world: World) -> FastAPI:
             return JSONResponse(content, status_code=422)
         if any(entry["event_id"] == body["event_id"] for entry in world.log):
             raise AssertionError("the fake's tests send each event once")
-        world.log.append(body)
-        task = asyncio.create_task(learn(len(world.log)))
-        app.state.tasks.add(task)
-        task.add_done_callback(app.state.tasks.discard)
-        record = {"topic": "ratings", "partition": 0, "offset": len(world.log) - 1}
-        return {"accepted": 1, "records": [record]}
+        return {"accepted": 1, "records": [logged(body)]}
+
+    @app.delete("/ratings/{user}/{item}", status_code=202)
+    async def undo(user: str, item: str) -> Any:
+        if world.ingest_away:
+            return _away("ingest")
+        return logged({"user": user, "item": item, "rating": None, "event_id": None})
+
+    @app.delete("/users/{user}", status_code=202)
+    async def forget(user: str) -> Any:
+        if world.ingest_away:
+            return _away("ingest")
+        return logged({"user": user, "item": None, "rating": None, "event_id": None})
 
     return app
 
@@ -155,16 +178,50 @@ def predictor(world: World) -> FastAPI:
         return {"model": 1, "as_of": _as_of(world), "source": source, "items": items}
 
     @app.get("/recommend")
-    async def recommend(user: str, n: int = 10, after: str | None = None) -> Any:
+    async def recommend(
+        user: str,
+        n: int = 10,
+        after: str | None = None,
+        genre: list[str] = Query([]),
+        year_min: int = 0,
+        year_max: int = 9999,
+        diversity: float = 0,
+        novelty: float = 0,
+        explain: bool = False,
+    ) -> Any:
         deadline = time.monotonic() + world.wait_timeout
         while after and world.learned <= int(after.split(":")[1]):
             if time.monotonic() > deadline:
                 return _away("the modeler")
             await asyncio.sleep(0.005)
         rated = world.ratings(user)
-        scores = [(i, world.score(user, i)) for i in world.films if i not in rated]
-        scores.sort(key=lambda pair: -pair[1])
-        return listed(scores[:n], "model" if rated else "popular")
+        scores = [
+            (i, world.score(user, i))
+            for i, (title, of) in world.films.items()
+            if i not in rated
+            and (not genre or of in genre)
+            and year_min <= int(title[-5:-1]) <= year_max
+        ]
+        # Novelty: the catalogue's last first.
+        scores.sort(key=lambda pair: -pair[1] * (1 - 2 * (novelty > 0)))
+        answer = listed(scores[:n], "model" if rated else "popular")
+        if explain:
+            for one in answer["items"]:
+                of = world.films[one["item"]][1]
+                why = [
+                    {
+                        "item": i,
+                        "title": world.films[i][0],
+                        "rating": r,
+                        "part": "taste",
+                        "contribution": r,
+                        "share": r / sum(rated.values()),
+                    }
+                    for i, r in rated.items()
+                    if world.films[i][1] == of
+                ]
+                one["explanation"] = {"parts": {"taste": one["score"]}, "why": why}
+        return answer
 
     @app.get("/predict")
     async def predict(user: str, item: list[str] = Query(), explain: bool = False) -> Any:
@@ -190,7 +247,7 @@ def predictor(world: World) -> FastAPI:
         return listed([(i, 100.0) for i in list(world.films)[:n]], "popular")
 
     @app.get("/items/map")
-    async def plane(user: str, n: int = 300) -> Any:
+    async def plane(user: str = "", n: int = 300) -> Any:
         """A genre in each corner; the visitor at the mean of the films rated."""
         corners = {"animation": (-1.0, 0.0), "crime": (1.0, 0.0), "science": (0.0, 1.0)}
         places = {
@@ -261,6 +318,55 @@ def predictor(world: World) -> FastAPI:
     @app.get("/users/{user}/ratings")
     async def ratings(user: str) -> Any:
         return listed(list(world.ratings(user).items()))
+
+    def version(number: int) -> dict[str, Any]:
+        serves, gone = number == world.serving, number in world.retired
+        return {
+            "model": number,
+            "status": "serving" if serves else "retired" if gone else "candidate",
+            "created_at": "2026-01-31T02:00:00+00:00",
+            "settings": {"rank": 32 * number, "decay": 0.5},
+            "ratings": 1000 * number,
+            "metrics": {"rmse": 0.9 - 0.01 * number, "mae": 0.7, "ndcg@10": 0.25},
+            "prequential": {"ratings": 10, "rmse": 0.88, "rmse_serving": 0.89},
+            "gate": {"state": "none" if serves else "passed", "reason": "0.88 beside 0.89"},
+            "reason": "a refit <b>from</b> the stored ratings",
+        }
+
+    @app.get("/models")
+    async def models() -> Any:
+        if not world.versions:
+            return JSONResponse({"title": "Not Found", "status": 404, "detail": "Not Found"}, 404)
+        return {"models": [version(number) for number in (2, 1)]}
+
+    @app.post("/models/{what:path}")
+    async def change(what: str, request: Request) -> Any:
+        if request.headers.get("authorization") != f"Bearer {world.admin_key}":
+            detail = "This needs an API key."
+            return JSONResponse({"title": "Unauthorized", "status": 401, "detail": detail}, 401)
+        if what == "rollback":
+            world.serving = 1
+        elif what.endswith("/promote"):
+            world.serving = int(what.split("/")[0])
+        else:
+            world.retired.add(int(what.split("/")[0]))
+        return version(world.serving)
+
+    @app.get("/model/stream")
+    async def stream(n: int = 60) -> Any:
+        batches = [
+            {
+                "batch": m["batch"],
+                "at": m["at"],
+                "ratings": m["ratings"],
+                "duplicates": 1,
+                "dead_letters": 0,
+                "seconds": {"commit": 0.03, "learn": 0.01, "newer": 0.002},
+            }
+            for m in world.series[-n:]
+        ]
+        freshness = {"ratings": 9, "p50": 0.2, "p99": 0.45} if batches else {"ratings": 0}
+        return {"dead_letters": 7, "freshness": freshness, "batches": batches}
 
     @app.get("/model")
     async def model() -> Any:

@@ -28,7 +28,7 @@ def test_rate_then_read_your_own_rating() -> None:
         assert [i.item for i in fresh.items] == ["4", "7", "10"]  # animation, by popularity
         assert [(i.item, i.score) for i in (await api.ratings("ann")).items] == [("1", 5)]
         # 3 + (0.6 - 0.03 * 3) + (5 - 3) = 5.51, clipped to the scale
-        assert (await api.predict("ann", ["4"])).items[0].score == 5.0
+        assert (await api.explain("ann", ["4"])).items[0].score == 5.0
         assert (await api.recommend("bob", 1)).source == "popular"
         await api.close()
 

@@ -145,7 +145,7 @@ def test_ingest_away_keeps_the_rating_and_sends_it_later() -> None:
         world.ingest_away = False
         await until(lambda: len(world.log) == 1, "the rating to be sent")
         await until(lambda: "Learned Heat" in text(user, "recommended-status"), "its learning")
-        assert "most rated" in text(user, "search-status")
+        assert "A dozen" in text(user, "search-status")
         await asyncio.sleep(3 * REFRESH)
         assert [(e["item"], e["rating"]) for e in world.log] == [("2", 4.5)]
 
@@ -433,3 +433,220 @@ def test_the_map_and_the_visitor_on_it() -> None:
         assert len(near) == 10
 
     visit(world, steps, "/map")
+
+
+def test_a_rating_is_taken_back_and_the_list_follows() -> None:
+    world = World(learning_seconds=0.02)
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        give(user, "3", 5)
+        await until(lambda: "Learned" in text(user, "recommended-status"), "the rating")
+        assert ranking(user)[0] == "Alien"
+        user.find(marker="undo-3").click()
+        await until(lambda: ranking(user)[0] == "Toy Story", "the list as it was")
+        assert world.log[-1] == {
+            "user": world.log[0]["user"],
+            "item": "3",
+            "rating": None,
+            "event_id": None,
+        }
+        assert text(user, "who").endswith("0 films rated")
+        await user.open("/")
+        await until(lambda: text(user, "who").endswith("0 films rated"), "no rating after a reload")
+
+    visit(world, steps)
+
+
+def test_taking_back_waits_for_ingest_as_a_rating_does() -> None:
+    world = World(learning_seconds=0.02)
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        give(user, "2", 5)
+        await until(lambda: "Learned" in text(user, "recommended-status"), "the rating")
+        world.ingest_away = True
+        user.find(marker="undo-2").click()
+        await until(lambda: "1 rating kept" in text(user, "search-status"), "the word")
+        await user.open("/")
+        await until(lambda: text(user, "who").endswith("0 films rated"), "the undoing to be kept")
+        world.ingest_away = False
+        await until(lambda: len(world.log) == 2, "the undoing to be sent")
+        assert world.log[1]["rating"] is None
+
+    visit(world, steps)
+
+
+def test_forget_me() -> None:
+    world = World(learning_seconds=0.02)
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        give(user, "2", 5)
+        await until(lambda: "Learned" in text(user, "recommended-status"), "the rating")
+        before = text(user, "who")
+        world.ingest_away = True
+        user.find(marker="forget").click()
+        user.find(marker="forget-really").click()
+        await user.should_see("Not forgotten: ingest is not available", retries=100)
+        assert text(user, "who") == before
+        world.ingest_away = False
+        user.find(marker="forget").click()
+        user.find(marker="forget-really").click()
+        await until(lambda: text(user, "who").endswith("0 films rated"), "a new person", 10)
+        assert text(user, "who") != before
+        assert world.log[-1]["item"] is None
+        assert world.log[-1]["user"] == world.log[0]["user"]
+
+    visit(world, steps)
+
+
+def test_filters_and_sliders_are_wishes_that_survive_a_reload() -> None:
+    world = World()
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        user.find(marker="filters").click()
+        (genres,) = user.find(marker="genres").elements
+        await until(lambda: genres.options == ["animation", "crime", "science"], "genres")  # type: ignore[attr-defined]
+        genres.value = ["crime"]  # type: ignore[attr-defined]
+        await until(lambda: ranking(user)[:2] == ["Heat", "The Godfather"], "crime only")
+        (year,) = user.find(marker="year-min").elements
+        year.value = 1991  # type: ignore[attr-defined]
+        await until(lambda: ranking(user) == ["Heat", "Fargo"], "from 1991 on")
+        user.find(marker="novelty").trigger("change", 0.5)
+        await until(lambda: ranking(user) == ["Fargo", "Heat"], "the less known first")
+        await user.open("/")
+        await until(lambda: user_sees_ranking(user) == ["Fargo", "Heat"], "the same after a reload")
+        assert text(user, "filters") == "Filters · 3"
+        user.find(marker="filters").click()
+        (year,) = user.find(marker="year-min").elements
+        year.value = 2100  # type: ignore[attr-defined]
+        await user.should_see("No film is left: take a filter away.", retries=40)
+
+    visit(world, steps)
+
+
+def test_why_a_film_is_in_the_list() -> None:
+    world = World(learning_seconds=0.02)
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        await user.should_see("many people rated it")
+        give(user, "3", 5)
+        await until(lambda: "Learned" in text(user, "recommended-status"), "the rating")
+        await user.should_see("because of The Matrix")
+        user.find(marker="why-6").click()
+        await user.should_see("The Matrix, which you gave 5")
+        await user.should_see("100% of taste")
+        # Alien: 3 + 0.45, and what is left of 5 is taste
+        await user.should_see("+0.45")
+        await user.should_see("+1.55")
+        (why,) = user.find(marker="why-6").elements
+        assert why.props["aria-expanded"] == "true"
+
+    visit(world, steps)
+
+
+def test_users_who_rated_last_are_offered() -> None:
+    world = World()
+    world.log = [{"user": "42", "item": "2", "rating": 4.0, "event_id": "0"}]
+    world.learned = 1
+
+    async def steps(user: User) -> None:
+        await user.should_see("Toy Story")
+        user.find(marker="user-id").trigger("focus")
+        await until(
+            lambda: any(
+                element.props.get("value") == "42"
+                for element in user.find(kind=ui.element).elements
+                if element.tag == "option"
+            ),
+            "the offer",
+        )
+
+    visit(world, steps)
+
+
+def test_micro_batches_by_step_and_never_more_than_there_is_room_for() -> None:
+    world = World()
+
+    async def steps(user: User) -> None:
+        await user.should_see("The bars begin with the first micro-batch.")
+        world.stream(3)
+        await user.should_see(marker="batches", retries=100)
+        (chart,) = user.find(marker="batches").elements
+        # steps in the order in which they happen, those not known by name last; 30, 10 and 2 ms
+        series = chart.options["series"]  # type: ignore[attr-defined]
+        assert [(one["name"], one["data"]) for one in series] == [
+            ("learn", [10.0] * 3),
+            ("commit", [30.0] * 3),
+            ("newer", [2.0] * 3),
+        ]
+        assert "42 ms and 1,000 ratings in the middle one" in text(user, "batches-status")
+        await user.should_see("450")
+        assert text(user, "stream-dead") == "7"
+        world.stream(500)
+        await until(lambda: len(chart.options["series"][0]["data"]) == 60, "sixty bars", 10)  # type: ignore[attr-defined]
+        world.predictor_away = True
+        await until(lambda: "last figures known" in text(user, "batches-status"), "the word")
+
+    visit(world, steps, "/live")
+
+
+def test_versions_are_promoted_rolled_back_and_retired_with_the_key() -> None:
+    world = World()
+
+    async def steps(user: User) -> None:
+        await user.should_see("Model 2")
+        await user.should_see("0.880 / 0.890")
+        await user.should_see("0.250")
+        assert text(user, "chosen-status") == "Model 1: serves"
+        user.find(marker="look-2").click()
+        assert text(user, "chosen-status") == "Model 2: 1 other than model 1’s"
+        user.find(marker="promote-2").click()
+        await user.should_see("Not done: This needs an API key.", retries=50)
+        assert world.serving == 1
+        user.find(marker="admin-key").type(world.admin_key)
+        user.find(marker="promote-2").click()
+        await until(lambda: world.serving == 2, "the promotion")
+        await until(lambda: text(user, "chosen-status") == "Model 2: serves", "the table")
+        user.find(marker="rollback").click()
+        await until(lambda: world.serving == 1, "the rollback")
+        await user.should_see(marker="retire-2", retries=50)
+        user.find(marker="retire-2").click()
+        await until(lambda: world.retired == {2}, "the retirement")
+        await user.should_see("retired")
+
+    visit(world, steps, "/models")
+
+
+def test_a_predictor_without_versions_and_one_that_is_away() -> None:
+    world = World(versions=False)
+
+    async def steps(user: User) -> None:
+        await user.should_see("This predictor keeps no versions of its model.")
+        world.predictor_away, world.versions = True, True
+        await until(lambda: text(user, "pulse") == "predictor away", "the header")
+        world.predictor_away = False
+        await user.should_see("Model 2", retries=100)
+
+    visit(world, steps, "/models")
+
+
+def test_versions_trained_in_batch_are_dashed_lines_of_the_main_figure() -> None:
+    world = World()
+    world.stream(3)
+
+    async def steps(user: User) -> None:
+        await user.should_see(marker="chart", retries=50)
+        (chart,) = user.find(marker="chart").elements
+        smoothed = chart.options["series"][1]  # type: ignore[attr-defined]
+        await until(lambda: bool(smoothed["markLine"]["data"]), "the lines")
+        assert smoothed["markLine"]["lineStyle"]["type"] == "dashed"
+        assert smoothed["markLine"]["data"] == [
+            {"yAxis": 0.88, "name": "model 2, trained in batch"},
+            {"yAxis": 0.89, "name": "model 1, trained in batch"},
+        ]
+
+    visit(world, steps, "/live")
