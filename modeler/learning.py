@@ -104,7 +104,7 @@ class Learning:
         self._committer = Committer(
             truth, lease, self._projectors, self._letters, metrics, self._fail
         )
-        self._listener = Listener(settings, self._leave, self._fail)
+        self._listener = Listener(settings, lease, self._leave, self._fail)
 
     @property
     def advanced(self) -> bool:

@@ -1,4 +1,4 @@
-"""Hears that the registry of models has changed: one has joined, serves now, or was retired."""
+"""Hears that other models are to be learned: one has joined, serves now, or was retired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from storage.postgres_client import connect
 from storage.settings import PostgresSettings
-from storage.truth import CHANNEL
+from storage.truth import CHANNEL, Lease
 
 _LOOK_UP = 1.0  # seconds after which the thread looks whether it is to stop
 
@@ -19,8 +19,10 @@ class Listener:
     Parameters
     ----------
     settings : PostgresSettings
+    lease : Lease
+        The models that are learned.
     changed : callable
-        Called once for each time that something was told.
+        Called when they are others, or another one serves.
     failed : callable
         Called when the connection is lost; nothing is heard after that.
     """
@@ -28,9 +30,11 @@ class Listener:
     def __init__(
         self,
         settings: PostgresSettings,
+        lease: Lease,
         changed: Callable[[], object],
         failed: Callable[[BaseException], object],
     ) -> None:
+        self._lease = lease
         self._changed = changed
         self._failed = failed
         self._stopping = threading.Event()
@@ -52,8 +56,17 @@ class Listener:
             while not self._stopping.is_set():
                 if select.select([self._connection], [], [], _LOOK_UP)[0]:
                     self._connection.poll()
-                if self._connection.notifies:
-                    self._connection.notifies.clear()
+                told = bool(self._connection.notifies)
+                self._connection.notifies.clear()
+                if told and self._are_others():
                     self._changed()
         except BaseException as error:
             self._failed(error)
+
+    def _are_others(self) -> bool:
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                """SELECT model FROM models WHERE status IN ('candidate', 'serving')
+                   ORDER BY status DESC, model"""
+            )
+            return [model for (model,) in cursor.fetchall()] != list(self._lease.models)

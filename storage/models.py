@@ -306,16 +306,11 @@ class Registry:
 
     def retire_abandoned(self) -> list[int]:
         """Retire models in training whose trainer is gone; their numbers."""
+        with reading(self._connection) as cur:
+            if not _abandoned(cur):
+                return []  # as nearly always: nobody has to wait, or is told
         with changing(self._connection) as cur:
-            cur.execute(
-                """SELECT model FROM models m WHERE status = 'training' AND NOT EXISTS (
-                       SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
-                       AND database = (SELECT oid FROM pg_database
-                                       WHERE datname = current_database())
-                       AND classid::bigint = %s AND objid::bigint = m.model)""",
-                (TRAINING_LOCK,),
-            )
-            gone = [model for (model,) in cur.fetchall()]
+            gone = _abandoned(cur)
             retire(cur, gone, "its training did not end: the trainer is gone")
         return gone
 
@@ -400,6 +395,17 @@ def new_model(cur: cursor, settings: Mapping[str, Any], data: str, parent: int, 
         (json.dumps(dict(settings)), data, parent, reason),
     )
     return int(_one(cur)[0])
+
+
+def _abandoned(cur: cursor) -> list[int]:
+    cur.execute(
+        """SELECT model FROM models m WHERE status = 'training' AND NOT EXISTS (
+               SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+               AND classid::bigint = %s AND objid::bigint = m.model)""",
+        (TRAINING_LOCK,),
+    )
+    return [model for (model,) in cur.fetchall()]
 
 
 def _serve(cur: cursor, candidate: Version, serving: Version, reason: str) -> None:
