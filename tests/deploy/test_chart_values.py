@@ -141,6 +141,7 @@ def test_each_service_gets_the_secrets_of_its_own_stores_and_no_others(chart: Ch
         "frontend": {"shop-frontend"},
         "modeler": {"recommender-kafka", "database-app", "valkey-user"},
         "prepare": {"recommender-kafka", "database-app"},
+        "refit": {"database-app"},
         "smoke": set(),
     }
 
@@ -289,6 +290,23 @@ def test_with_bundled_stores_the_preparation_is_a_job_of_each_revision(chart: Ch
 def test_names_of_topics_reach_their_preparation(chart: Chart) -> None:
     job = chart(STORES, {"settings": {"ratings_topic": "stars"}}).get("Job", "shop-prepare")
     assert environment(job["spec"]["template"])["RECOMMENDER_RATINGS_TOPIC"] == "stars"
+
+
+def test_a_refit_is_scheduled_and_needs_postgres_alone(chart: Chart) -> None:
+    job = chart(STORES).get("CronJob", "shop-refit")["spec"]
+    assert (job["schedule"], job["concurrencyPolicy"]) == ("30 2 * * *", "Forbid")
+    assert "timeZone" not in job
+    pod = job["jobTemplate"]["spec"]["template"]
+    assert pod["spec"]["containers"][0]["args"][0] == "refit"
+    assert not [name for name in environment(pod) if "KAFKA" in name or "REDIS" in name]
+    changed = chart(
+        STORES,
+        {"refit": {"schedule": "@weekly", "timeZone": "Europe/Berlin", "deadline": 600}},
+    ).get("CronJob", "shop-refit")["spec"]
+    assert (changed["schedule"], changed["timeZone"]) == ("@weekly", "Europe/Berlin")
+    assert changed["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 600
+    for none in ({"refit": {"enabled": False}}, {"modeler": {"enabled": False}}):
+        assert not chart(STORES, none).of("CronJob")
 
 
 def test_bundled_stores(chart: Chart) -> None:

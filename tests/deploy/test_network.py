@@ -27,6 +27,7 @@ BUNDLED = {
     ("modeler", "postgres", 5432),
     ("predictor", "postgres", 5432),
     ("prepare", "postgres", 5432),
+    ("refit", "postgres", 5432),
     ("modeler", "valkey", 6379),
     ("predictor", "valkey", 6379),
 }

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 from local.processes import REPOSITORY
+from modeler import steps
 from modeler.refitting import RefitJobSettings, refit_beside
 from modeler.steps import Step
 from modeler.verify import VerifySettings, sums_of_all
@@ -185,40 +186,50 @@ def test_one_training_at_a_time_and_never_without_a_rating(dsn: str) -> None:
         assert registry.model(2).reason == "its training did not end: the trainer is gone"
 
 
-@pytest.mark.timeout(300)
+def killed_at(dsn: str, step: Step) -> int:
+    """Refit in a fork of this process, which kills itself at the step; its exit code."""
+    child = os.fork()
+    if not child:
+        steps._KILL_AT = step.word
+        refit_beside(job(dsn))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def test_killed_at_every_step_it_leaves_nothing_that_counts(engine: Engine) -> None:
+    refit_beside(job(engine.dsn))  # every kernel is compiled, all is imported: forks are quick
+    fatal = [step for step in Step if step.in_refit]
+    for number, step in enumerate(fatal, 3):
+        assert killed_at(engine.dsn, step) == -9, step
+        engine.learn(some(10, number))
+        assert_every_learning_model_has_learned_all(engine.dsn)
+        (status,) = query(engine.dsn, f"SELECT status FROM models WHERE model = {number}")
+        assert status == ("candidate" if step is Step.JOINED else "training",)
+    done = refit_beside(job(engine.dsn))
+    assert done.snapshot == 600 + 10 * len(fatal)
+    last = len(fatal) + 3
+    assert dict(query(engine.dsn, "SELECT model, status FROM models")) == {
+        **{1: "serving", 2: "candidate"},
+        **dict.fromkeys(range(3, last - 1), "retired"),
+        **{last - 1: "candidate", last: "candidate"},
+    }
+    assert_every_learning_model_has_learned_all(engine.dsn)
+
+
+def test_the_command_says_what_it_has_made(engine: Engine) -> None:
     environment = {
         **os.environ,
         "RECOMMENDER_POSTGRES_DSN": engine.dsn,
         **{f"RECOMMENDER_{name.upper()}": str(value) for name, value in QUICK.items()},
     }
-    steps = [step for step in Step if step.in_refit]
-    for number, step in enumerate(steps, 2):
-        died = subprocess.run(
-            [sys.executable, "-m", "modeler", "refit"],
-            cwd=REPOSITORY,
-            env={**environment, "RECOMMENDER_KILL_AT": step.word},
-            capture_output=True,
-            timeout=120,
-        )
-        assert died.returncode == -9, died.stderr.decode()[-2000:]
-        engine.learn(some(10, number))
-        assert_every_learning_model_has_learned_all(engine.dsn)
-        (status,) = query(engine.dsn, f"SELECT status FROM models WHERE model = {number}")
-        assert status == ("candidate" if step is Step.JOINED else "training",)
     done = subprocess.run(
-        [sys.executable, "-m", "modeler", "refit", "--json"],
+        [sys.executable, "-m", "modeler", "refit", "--force-promote", "--json"],
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
-    assert json.loads(done.stdout)["trained_on"] == 600 + 10 * len(steps)
-    statuses = dict(query(engine.dsn, "SELECT model, status FROM models"))
-    last = len(steps) + 2
-    assert statuses == {
-        **dict.fromkeys(range(2, last - 1), "retired"),
-        **{1: "serving", last - 1: "candidate", last: "candidate"},
-    }
-    assert_every_learning_model_has_learned_all(engine.dsn)
+    told = json.loads(done.stdout)
+    assert (told["model"], told["trained_on"], told["caught_up"]) == (2, 600, 0)
+    assert query(engine.dsn, "SELECT status, reason FROM models WHERE model = 2")[0][0] == "serving"
