@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -212,6 +213,7 @@ class Children:
         self._end_leftovers()
         self._guard = guard.Guard()
         self._running: list[Child] = []
+        self._noting = threading.Lock()  # services are ended side by side
         # A Ctrl-C in the main thread must not come between a start and its being noted.
         self._starter = ThreadPoolExecutor(max_workers=1)
 
@@ -221,8 +223,9 @@ class Children:
 
     def _start(self, program: Program) -> Child:
         child = Child(program, self.state / "logs" / f"{program.name}.log", self._guard)
-        self._running.append(child)
-        self._write_record()
+        with self._noting:
+            self._running.append(child)
+            self._write_record()
         return child
 
     def stop(self, child: Child) -> None:
@@ -232,9 +235,10 @@ class Children:
 
     def forget(self, child: Child) -> None:
         """Take note that a child has ended."""
-        if child in self._running:
-            self._running.remove(child)
-            self._write_record()
+        with self._noting:
+            if child in self._running:
+                self._running.remove(child)
+                self._write_record()
 
     def start_no_more(self) -> None:
         """Await what is being started at this moment, and refuse to start more."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -94,6 +96,15 @@ def test_stop_ends_the_whole_session(tmp_path: Path) -> None:
     started = [psutil.Process(child.pid), *descendants(child.pid)]
     children.stop(child)
     assert [process for process in started if process.is_running()] == []
+    children.close()
+
+
+def test_many_are_ended_side_by_side(tmp_path: Path) -> None:
+    children = Children(tmp_path)
+    some = [children.start(Program(name=f"c{n}", command=["sleep", "300"])) for n in range(12)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(children.stop, some))
+    assert json.loads((tmp_path / "children.json").read_text()) == []
     children.close()
 
 
