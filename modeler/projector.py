@@ -332,7 +332,7 @@ class Projector:
             )
         if since.batch:
             with opened.cursor() as cur:
-                self._put_users(cur, users_since(cur, learned))
+                self._put_users(cur, list(users_since(cur, learned)))
 
 
 def _table(rows: Sequence[tuple[str, int, Any]]) -> pa.Table:

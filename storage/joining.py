@@ -22,7 +22,8 @@ from psycopg2.extensions import cursor
 from psycopg2.extras import execute_values
 
 from recommender.errors import InvalidData, RecommenderError, Refused, Unavailable
-from recommender.initial import Side
+from recommender.initial import Side, initial_rows
+from recommender.model_settings import ModelSettings
 from recommender.rows import Rows
 from storage.as_of import Offsets, parse_offsets
 from storage.models import TRAINING_LOCK, changing, new_model, reading
@@ -30,6 +31,7 @@ from storage.partitions import make_partitions
 from storage.postgres_client import connect, watchful
 from storage.settings import PostgresSettings
 from storage.staging import row_columns
+from storage.withdrawals import users_since
 
 # Rows that are written at once: some 100 MB at the ranks of a refit.
 _ROWS_AT_ONCE = 100_000
@@ -87,6 +89,7 @@ class Trainee:
         self._topic = ratings_topic
         self._connection = connect(settings)  # holds the lock: never closed before the end
         self.model = 0
+        self._trained_to: Mapping[int, int] = {}
 
     @classmethod
     def begin(
@@ -163,6 +166,7 @@ class Trainee:
             raise InvalidData("no rating is stored yet; expected at least one to learn from")
         if len(table) != place.rating_count:
             raise _disagree(len(table), place.rating_count)
+        self._trained_to = place.offsets.get(self._topic, {})
         return replace(place, page=page), table
 
     def note(self, settings: Mapping[str, Any], place: Place, metrics: Mapping[str, Any]) -> None:
@@ -224,7 +228,8 @@ class Trainee:
         Steps, in one transaction; where it fails the model stays in training:
 
         1. nobody commits a micro-batch from here on;
-        2. learn what the history has gained, and write the rows that it changed;
+        2. learn what the history has gained, and write the rows that it changed; forget what has
+           been withdrawn since the training began;
         3. be where the serving model is, to the bit of its μ; call `written`.
 
         Parameters
@@ -247,6 +252,7 @@ class Trainee:
                 raise Refused(f"model {self.model} has been retired while it was being trained")
             place, ratings = self._gained(cur, since)
             self._rewrite(cur, learn(ratings), place.batch)
+            self._take_back(cur, place)
             become_candidate(cur, self.model, place, reason)
             written()
         return place
@@ -272,8 +278,49 @@ class Trainee:
                 page_size=1000,
             )
 
+    def _take_back(self, cur: cursor, place: Place) -> None:
+        """Count what the serving model counts, which has lost what was withdrawn meanwhile.
+
+        Who has withdrawn everything and rated again begins anew; which of the steps that row has
+        taken came after that is not known any more.
+        """
+        withdrawn = users_since(cur, self._trained_to)
+        if not withdrawn:
+            return
+        own, users = self.model, list(withdrawn)
+        cur.execute(
+            f"""DELETE FROM user_rows_{own} r WHERE id = ANY(%s) AND NOT EXISTS (
+                    SELECT FROM user_rows_{place.serving} s WHERE s.id = r.id)""",
+            (users,),
+        )
+        cur.execute("SELECT settings FROM models WHERE model = %s", (own,))
+        settings = ModelSettings(**cur.fetchall()[0][0])
+        cur.execute(
+            f"SELECT id FROM user_rows_{own} WHERE id = ANY(%s) ORDER BY id",
+            ([user for user, everything in withdrawn.items() if everything],),
+        )
+        anew = [user for (user,) in cur.fetchall()]
+        rows = initial_rows(
+            pa.array(anew, pa.string()),
+            "user",
+            settings.seed,
+            settings.format,
+            settings.factor_scale,
+            settings.ranking_scale,
+        )
+        self._rewrite(cur, {"user": (anew, rows)}, place.batch)
+        for side, concerned in (("user", " AND r.id = ANY(%s)"), ("item", "")):
+            cur.execute(
+                f"""UPDATE {side}_rows_{own} r SET n = s.n FROM {side}_rows_{place.serving} s
+                    WHERE s.id = r.id AND s.n <> r.n{concerned}""",
+                (users,) if concerned else (),
+            )
+
     def _gained(self, cur: cursor, since: Place) -> tuple[Place, pa.Table]:
         place = serving_place(cur)
+        if users_since(cur, since.offsets.get(self._topic, {})):
+            rows = self._ratings(cur, since, 0)  # old ones have gone: their number tells nothing
+            return replace(place, page=since.page), _table(rows)
         expected = place.rating_count - since.rating_count
         if not expected:
             return replace(place, page=since.page), _table([])

@@ -309,7 +309,7 @@ class Snapshot:
     def withdrawn_since(self, next_offsets: Mapping[int, int]) -> list[str]:
         """Who has taken back ratings at or past these offsets of the partitions."""
         with self._connection.cursor() as cursor:
-            return users_since(cursor, next_offsets)
+            return list(users_since(cursor, next_offsets))
 
     def user_ids(self, model: int, after: str, n: int) -> list[tuple[str, int]]:
         """Users of a model and their numbers of ratings, in the order of ids, after an id."""

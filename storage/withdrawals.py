@@ -171,11 +171,12 @@ def items_now(cur: cursor, model: int, items: Sequence[str]) -> list[tuple[str, 
     return [(item, n, bytes(state)) for item, n, state in cur.fetchall()]
 
 
-def users_since(cur: cursor, next_offsets: Mapping[int, int]) -> list[str]:
-    """Who has withdrawn anything at or past these offsets of the partitions."""
+def users_since(cur: cursor, next_offsets: Mapping[int, int]) -> dict[str, bool]:
+    """Who has withdrawn anything at or past these offsets of the partitions; whether everything."""
     cur.execute(
-        """SELECT DISTINCT "user" FROM withdrawals
-           WHERE "offset" >= coalesce((%s::jsonb ->> partition::text)::bigint, 0)""",
+        """SELECT "user", bool_or(item IS NULL) FROM withdrawals
+           WHERE "offset" >= coalesce((%s::jsonb ->> partition::text)::bigint, 0)
+           GROUP BY "user" ORDER BY "user" """,
         (json.dumps(next_offsets),),
     )
-    return [user for (user,) in cur.fetchall()]
+    return dict(cur.fetchall())

@@ -16,7 +16,9 @@ import psycopg2
 from recommender.model_settings import ModelSettings
 from recommender.rows import RowFormat
 from storage.settings import PostgresSettings
-from storage.truth import Truth
+from storage.staging import Address
+from storage.truth import Truth, lock_learning
+from storage.withdrawals import note, withdraw
 
 Rating = tuple[str, str, float]
 SETTINGS = ModelSettings(rank=4, ranking_rank=3)
@@ -94,6 +96,43 @@ class Engine:
                     ),
                 )
         self._offsets = offsets
+
+    def withdraw(self, user: str, item: str | None = None) -> int:
+        """Commit one micro-batch of a withdrawal; how many ratings it took back."""
+        partition = sum(user.encode()) % 2
+        with self._connection, self._connection.cursor() as cur:
+            models = [model for model, _, _ in lock_learning(cur)]
+            cur.execute("SELECT batch + 1 FROM models WHERE model = %s", (models[0],))
+            ((batch,),) = cur.fetchall()
+            cur.execute(
+                "TRUNCATE staged_withdrawals_0; "
+                "INSERT INTO staged_withdrawals_0 VALUES (0, 0, %s, %s, %s, %s, 0)",
+                (partition, self._offsets[partition], user, item),
+            )
+            self._offsets[partition] += 1
+            where = Address(0, 0, [0])
+            note(cur, where)
+            found = withdraw(cur, where, models, batch)
+            cur.execute(
+                "UPDATE models SET batch = %s, rating_count = rating_count - %s, "
+                "rating_sum = rating_sum - %s WHERE model = ANY(%s)",
+                (batch, found.ratings, found.total, models),
+            )
+            cur.execute(
+                "UPDATE offsets SET next_offset = %s WHERE partition = %s",
+                (self._offsets[partition], partition),
+            )
+            cur.execute(
+                "INSERT INTO micro_batches (model, batch, ratings, duplicates, dead_letters, "
+                "squared_error, absolute_error, warm_ratings, warm_squared_error, total_ratings, "
+                "offsets, withdrawals, withdrawn) SELECT model, batch, 0, 0, 0, 0, 0, 0, 0, "
+                "rating_count, %s, 1, %s FROM models WHERE model = ANY(%s)",
+                (
+                    json.dumps({"ratings": dict(enumerate(self._offsets))}),
+                    *(found.ratings, models),
+                ),
+            )
+        return found.ratings
 
     def _touch(
         self,

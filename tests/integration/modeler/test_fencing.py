@@ -71,7 +71,7 @@ def test_one_who_was_replaced_commits_nothing(truth: Truth, lease: Lease, dsn: s
 
 def test_a_batch_is_committed_once(truth: Truth, lease: Lease, dsn: str) -> None:
     commit = staged_row(dsn, lease)
-    assert truth.commit(lease, commit).batch == 1
+    assert truth.commit(lease, commit)[0].batch == 1
     with pytest.raises(Fenced, match="at micro-batch 1, not 0"):
         truth.commit(lease, commit)
 
@@ -84,7 +84,7 @@ def test_what_staging_lost_is_noticed_and_nothing_is_changed(
     with pytest.raises(StagingLost, match="0 of 1 user rows"):
         truth.commit(lease, commit)
     assert truth.state(lease.serving) == lease.as_of
-    assert truth.commit(lease, staged_row(dsn, lease)).offsets == {"ratings": {0: 5}}
+    assert truth.commit(lease, staged_row(dsn, lease))[0].offsets == {"ratings": {0: 5}}
 
 
 def test_another_holder_s_and_another_attempt_s_rows_do_not_count(
@@ -92,7 +92,7 @@ def test_another_holder_s_and_another_attempt_s_rows_do_not_count(
 ) -> None:
     staged_row(dsn, replace(lease, fence=lease.fence - 1))
     commit = staged_row(dsn, lease)
-    assert truth.commit(lease, replace(commit, staged=[STAGED])).batch == 1
+    assert truth.commit(lease, replace(commit, staged=[STAGED]))[0].batch == 1
 
 
 def test_a_second_modeler_is_turned_away_while_the_first_hangs_in_its_commit(
@@ -134,7 +134,7 @@ def test_a_lost_connection_gives_the_model_up(
         assert later.fence == lease.fence + 1
         with pytest.raises(psycopg2.Error):
             truth.commit(lease, commit)
-        assert second.commit(later, staged_row(settings.postgres_dsn, later)).batch == 1
+        assert second.commit(later, staged_row(settings.postgres_dsn, later))[0].batch == 1
 
 
 def test_options_that_notice_a_lost_server_do_not_replace_given_ones() -> None:

@@ -24,6 +24,7 @@ from modeler.steps import Step
 from modeler.verify import VerifySettings, sums_of_all
 from recommender.errors import InvalidData, Refused
 from recommender.initial import Side
+from recommender.refit import Epoch
 from recommender.rows import Rows
 from storage.joining import Trainee
 from storage.models import Registry
@@ -117,6 +118,31 @@ def test_while_micro_batches_are_committed_all_the_time_nothing_is_missing_or_tw
     assert batches[0] == batches[1]
     assert batches[1][0] > joined.version.joined
     assert_every_learning_model_has_learned_all(engine.dsn)
+
+
+def test_what_is_withdrawn_while_it_trains_does_not_come_back(engine: Engine) -> None:
+    seen: list[Epoch] = []
+
+    def withdraw(epoch: Epoch) -> None:
+        seen.append(epoch)
+        if len(seen) == 1:
+            assert engine.withdraw("u1") > 0
+            assert engine.withdraw("u2", "i1") + engine.withdraw("u3", "i2") > 0
+            assert engine.withdraw("u4") > 0
+            engine.learn([("u4", "i3", 5.0), ("u5", "i3", 4.0)])
+            engine.withdraw("u5", "i3")
+            engine.learn(some(40, 6, "new"))
+
+    engine.learn([("u2", "i1", 3.0)])
+    refit_beside(job(engine.dsn), progress=withdraw)
+    assert_every_learning_model_has_learned_all(engine.dsn)
+    users = dict(query(engine.dsn, "SELECT id, n FROM user_rows_2"))
+    assert "u1" not in users
+    assert users["u4"] == 1
+    engine.withdraw("u6")
+    engine.learn(some(30, 7))
+    assert_every_learning_model_has_learned_all(engine.dsn)
+    assert all(one.agree for one in sums_of_all(VerifySettings(postgres_dsn=engine.dsn)).values())
 
 
 def test_a_history_that_used_freed_room_again_is_read_as_a_whole(engine: Engine) -> None:

@@ -151,9 +151,9 @@ def test_what_is_left_of_users_and_items(opened: connection) -> None:
         assert (v.n, v.state, v.items, v.ratings) == (3, b"row", ["i", "j", "i"], [4.0, 2.0, 1.0])
         assert (x.n, x.items) == (0, [])
         assert sorted(items_now(cur, 2, ["i", "j", "k"])) == [("i", 2, b"row"), ("j", 1, b"row")]
-        assert sorted(users_since(cur, {})) == ["u", "v"]
-        assert users_since(cur, {0: 5}) == ["v"]
-        assert users_since(cur, {0: 4, 1: 3}) == ["u"]
+        assert users_since(cur, {}) == {"u": True, "v": False}
+        assert users_since(cur, {0: 5}) == {"v": False}
+        assert users_since(cur, {0: 4, 1: 3}) == {"u": True}
 
 
 def test_it_reads_only_the_ratings_of_those_who_withdraw(opened: connection) -> None:
