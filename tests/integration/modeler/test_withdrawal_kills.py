@@ -74,7 +74,7 @@ class Users:
         assert sums.rating_sum == pytest.approx(sum(rating for *_, rating in self.left))
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_kills_with_withdrawals_on_their_way_change_nothing(make_modeler: MakeModeler) -> None:
     modeler = make_modeler(max_batch=50, takeover_patience=60, partitions=2)
     users = Users(modeler, seed=41)
