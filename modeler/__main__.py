@@ -13,6 +13,7 @@ from modeler.dead_letters import dead_letters
 from modeler.evaluate import evaluate
 from modeler.fit import fit
 from modeler.models import models
+from modeler.race import race
 from modeler.refit import refit
 from modeler.simulate import simulate
 from modeler.tune import tune
@@ -29,6 +30,7 @@ app.command()(tune)
 app.command()(verify)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(models, name="models")
+app.add_typer(race, name="race")
 
 # Exit codes: 1 where trying again may help, 2 for what a person must correct, 3 where another
 # modeler has the model.

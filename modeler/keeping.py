@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 
 from modeler.drift_watch import DriftWatch
+from modeler.race_keeping import RaceKeeping
 from modeler.refit_schedule import RefitSchedule
 from modeler.settings import ModelerSettings
 from recommender.errors import RecommenderError, Refused, UnknownModel
@@ -52,6 +53,7 @@ class Keeper:
             Housekeeping(),
             Publishing(settings, settings.promote_refits),
             DriftWatch(settings, on_drift=refits.request if settings.refit_on_drift else None),
+            RaceKeeping(settings, settings),
             refits,
         ]
         self._registry: Registry | None = None

@@ -61,3 +61,42 @@ class Promotion(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     force: bool = Field(False, description="Whatever the gate says.", strict=True)
+
+
+class Contestant(BaseModel):
+    """A model in a race."""
+
+    model: int
+    status: str
+    settings: dict[str, JsonValue] = Field(description="Those that contestants differ in.")
+    ratings: int = Field(description="Tested since the race began.")
+    rmse: float | None = Field(description="Over them; null without a rating.")
+
+
+class Out(BaseModel):
+    """A model that was taken out of a race."""
+
+    model: int
+    reason: str
+
+
+class Cost(BaseModel):
+    """What a race costs."""
+
+    copies: int = Field(description="Models that learn beside the serving one for the race.")
+    width: int | None = Field(description="Contestants at most, the serving model included.")
+    rows: int = Field(description="Of the copies, as Postgres estimates them.")
+    share: float = Field(description="Of all models that learn: about that of a micro-batch.")
+
+
+class RaceDescription(BaseModel):
+    """The race that is going on, or the last one."""
+
+    race: int | None = Field(description="Null: none has been run.")
+    state: Literal["none", "running", "ended"]
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str = Field("", description="How it stands, or why it ended.")
+    contestants: list[Contestant] = Field(description="The best first.")
+    out: list[Out]
+    cost: Cost | None = None

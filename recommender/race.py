@@ -166,7 +166,7 @@ class Judgement:
         ratings : int
             In the micro-batch; at least 1.
         squared : mapping
-            Sum of squared errors of each who is running.
+            Sum of squared errors of each who is running; a newcomer's may be missing.
 
         Returns
         -------
@@ -174,7 +174,8 @@ class Judgement:
             Who is out from now on.
         """
         for name, losses in self._losses.items():
-            losses.append(squared[name] / ratings)
+            if losses or name in squared:
+                losses.append(squared[name] / ratings)
         self._sizes.append(ratings)
         self.ratings += ratings
         self._forget()

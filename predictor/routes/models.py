@@ -14,10 +14,11 @@ import orjson
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from predictor.model_answers import ModelList, ModelVersion, Promotion
+from predictor.model_answers import ModelList, ModelVersion, Promotion, RaceDescription
 from predictor.parts import Predictor
 from service.problems import problem_responses
 from storage.models import Registry
+from storage.races import described_race
 
 Result = TypeVar("Result")
 
@@ -41,6 +42,25 @@ EXAMPLE = {
     "prequential": {"ratings": 5120, "rmse": 0.8512, "rmse_serving": 0.8634},
     "gate": {"state": "passed", "reason": "RMSE 0.8512 beside 0.8634 of the serving model"},
     "reason": "a refit from the stored ratings; trained on 95,000 ratings",
+}
+
+EXAMPLE_RACE = {
+    "race": 1,
+    "state": "running",
+    "started_at": "2026-01-31T12:00:00+00:00",
+    "ended_at": None,
+    "reason": "model 5 leads 2 after 20,500 ratings: faded RMSE 0.8612",
+    "contestants": [
+        {
+            "model": 5,
+            "status": "candidate",
+            "settings": {"learning_rate": 0.4},
+            "ratings": 20_500,
+            "rmse": 0.8618,
+        }
+    ],
+    "out": [{"model": 4, "reason": "taken out of the race: worse than model 5 by 0.0420 ..."}],
+    "cost": {"copies": 1, "width": 8, "rows": 10_334, "share": 0.5},
 }
 
 
@@ -70,6 +90,16 @@ def router(predictor: Predictor) -> APIRouter:
         """Every model, the latest first, each beside the serving one."""
         found = await asked(lambda registry: registry.judged(settings))
         return _json({"models": [one.described() for one in found]})
+
+    @routes.get(
+        "/race",
+        summary="The race",
+        response_model=RaceDescription,
+        responses={200: _example(EXAMPLE_RACE), **problem_responses(503)},
+    )
+    async def show_race() -> Response:
+        """The race that is going on, or the last one: who runs, who is out and why, the cost."""
+        return _json(await asked(described_race))
 
     @routes.get(
         "/{model:int}",

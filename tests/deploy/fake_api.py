@@ -30,7 +30,7 @@ GROUPS = {
         "persistentvolumeclaims": "PersistentVolumeClaim",
     },
     "apps/v1": {"deployments": "Deployment", "statefulsets": "StatefulSet"},
-    "batch/v1": {"jobs": "Job"},
+    "batch/v1": {"jobs": "Job", "cronjobs": "CronJob"},
     "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy"},
     "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
 }

@@ -483,6 +483,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a number below its range": ({"ingest": {"replicas": -1}}, "'/ingest/replicas': minimum"),
     "no such quantity": ({"modeler": {"memory": "4gb"}}, "'/modeler/memory': '4gb' does not match"),
     "no such heap": ({"modeler": {"driverMemory": "1Gi"}}, "'/modeler/driverMemory': '1Gi'"),
+    "no schedule": ({"refit": {"schedule": "at night"}}, "'/refit/schedule': 'at night' does not"),
     "no such exposure": (
         {"exposure": {"type": "nodeport"}},
         "'/exposure/type': value must be one of 'none', 'ingress', 'gateway', 'route'",

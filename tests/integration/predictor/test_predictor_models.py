@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from predictor.model_answers import ModelList, ModelVersion
+from predictor.model_answers import ModelList, ModelVersion, RaceDescription
 from tests.integration.predictor.conftest import Writer
 from tests.integration.storage.made import add_candidate
 
@@ -97,3 +97,20 @@ def test_model_tells_of_the_last_drift(two: Writer, start: Any, eventually: Any)
             **{"batch": 7, "at": "2001-09-09T01:46:40+00:00"},
             **{"usual": 0.8, "deviation": 0.1, "loss": 3.5},
         }
+
+
+def test_the_race(two: Writer, start: Any) -> None:
+    with start(two) as client:
+        none = {"race": None, "state": "none", "contestants": [], "out": []}
+        assert client.get("/models/race").json() == none
+        two.sql("INSERT INTO races (race, settings, batch) VALUES (1, '{\"race_width\": 4}', 0)")
+        two.sql("UPDATE models SET race = 1 WHERE model = 2")
+        answer = client.get("/models/race")
+        RaceDescription.model_validate_json(answer.content)
+        found = answer.json()
+        assert (found["race"], found["state"], found["cost"]["width"]) == (1, "running", 4)
+        # the copy has tested nothing, the serving model 4 ratings with squared error 1
+        assert [(one["model"], one["rmse"]) for one in found["contestants"]] == [
+            (1, 0.5),
+            (2, None),
+        ]

@@ -1,0 +1,149 @@
+"""A race on the live stream: exact copies, the worse taken out, the leader through the gate."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+import psycopg2
+import pytest
+
+from modeler.keeper_settings import KeeperSettings
+from modeler.race_keeping import RaceKeeping
+from recommender.errors import InvalidInput, Refused
+from storage.models import Registry
+from storage.races import copy_model, described_race, start_race, stop_race
+from storage.settings import PostgresSettings
+from tests.fakes.engine import Engine, assert_every_learning_model_has_learned_all
+
+RATINGS = [("u1", "a", 4.0), ("u2", "a", 3.0), ("u1", "b", 5.0), ("u3", "c", 2.0)]
+SETTINGS = {"keeper_stretch": 8, "gate_ratings": 100, "race_width": 4}
+
+
+@pytest.fixture
+def engine(dsn: str) -> Iterator[Engine]:
+    with closing(Engine(dsn)) as made:
+        made.learn(RATINGS)
+        yield made
+
+
+@pytest.fixture
+def postgres(engine: Engine) -> PostgresSettings:
+    return PostgresSettings(postgres_dsn=engine.dsn)
+
+
+@pytest.fixture
+def registry(postgres: PostgresSettings) -> Iterator[Registry]:
+    with closing(Registry(postgres)) as made:
+        yield made
+
+
+def rows(dsn: str, model: int) -> list[tuple]:
+    with closing(psycopg2.connect(dsn)) as opened, opened.cursor() as cur:
+        found = []
+        for side in ("user", "item"):
+            cur.execute(f"SELECT id, n, state::text FROM {side}_rows_{model} ORDER BY id")
+            found += cur.fetchall()
+        return found
+
+
+def test_a_copy_is_exact_though_micro_batches_go_on(
+    registry: Registry, engine: Engine, postgres: PostgresSettings
+) -> None:
+    race = start_race(registry, {})
+    stopping = threading.Event()
+
+    def go_on() -> None:
+        count = 0
+        while not stopping.is_set():
+            engine.learn([*RATINGS, (f"new{count}", "a", 1.0)])
+            count += 1
+
+    learning = threading.Thread(target=go_on)
+    learning.start()
+    try:
+        for _ in range(3):
+            copy_model(postgres, 1, {"learning_rate": 0.3}, race, "")
+    finally:
+        stopping.set()
+        learning.join(30)
+    # What the test's engine does to a row does not depend on settings: they go on being equal.
+    assert rows(engine.dsn, 2) == rows(engine.dsn, 3) == rows(engine.dsn, 4) == rows(engine.dsn, 1)
+    assert_every_learning_model_has_learned_all(engine.dsn)
+    assert registry.model(2).settings["learning_rate"] == 0.3
+
+
+def test_the_hopeless_is_taken_out_and_the_leader_promoted_where_that_is_switched_on(
+    registry: Registry, engine: Engine, postgres: PostgresSettings
+) -> None:
+    race = start_race(registry, {"race_width": 4})
+    copy_model(postgres, 1, {"learning_rate": 1.9}, race, "hopeless")
+    copy_model(postgres, 1, {"learning_rate": 0.4}, race, "better")
+    random = np.random.default_rng(4)
+
+    def learn(count: int) -> None:
+        for _ in range(count):
+            hard = random.uniform(3, 5)
+            engine.learn(RATINGS, {1: hard, 2: hard * 1.5, 3: hard * 0.97})
+
+    keeping = RaceKeeping(KeeperSettings(**SETTINGS), postgres)
+    learn(4)
+    keeping.look(registry)  # two stretches: nobody is warm
+    assert [one.status for one in registry.models()] == ["candidate", "candidate", "serving"]
+    learn(60)
+    keeping.look(registry)
+    assert registry.model(2).status == "retired"
+    assert "taken out of the race: worse than model 3" in registry.model(2).reason
+    assert registry.model(3).reason == f"leads race {race}; proposed to serve"
+    found = described_race(registry)
+    assert found["contestants"][0]["model"] == 3
+    assert found["contestants"][0]["ratings"] == 256
+    assert [one["model"] for one in found["out"]] == [2]
+    assert (found["cost"]["copies"], found["cost"]["share"]) == (1, 0.5)
+
+    promoting = KeeperSettings(**SETTINGS, promote_race_leader=True)
+    RaceKeeping(promoting, postgres).look(registry)  # a new modeler comes to the same
+    assert registry.model(3).status == "serving"
+    assert registry.model(1).status == "candidate"
+    stop_race(registry, "enough")
+    assert (registry.model(3).status, registry.model(1).status) == ("serving", "candidate")
+    assert described_race(registry)["state"] == "ended"
+    assert_every_learning_model_has_learned_all(engine.dsn)
+
+
+def test_a_neighbour_of_the_leader_takes_a_place_that_became_free(
+    registry: Registry, engine: Engine, postgres: PostgresSettings
+) -> None:
+    race = start_race(registry, {})
+    copy_model(postgres, 1, {"learning_rate": 1.9}, race, "hopeless")
+    random = np.random.default_rng(7)
+    for _ in range(60):
+        hard = random.uniform(3, 5)
+        engine.learn(RATINGS, {1: hard, 2: hard * 1.5})
+    keeping = RaceKeeping(KeeperSettings(**SETTINGS, race_spawn=True), postgres)
+    keeping.look(registry)
+    newcomer = registry.model(3)
+    assert (newcomer.status, newcomer.parent) == ("candidate", 1)
+    assert newcomer.settings["learning_rate"] != registry.model(1).settings["learning_rate"]
+    engine.learn(RATINGS)
+    engine.learn(RATINGS)
+    keeping.look(registry)  # and is judged with the next stretch
+    assert_every_learning_model_has_learned_all(engine.dsn)
+
+
+def test_one_race_at_a_time_and_steps_alone_differ(
+    registry: Registry, engine: Engine, postgres: PostgresSettings
+) -> None:
+    with pytest.raises(Refused, match="no race is going on"):
+        stop_race(registry, "")
+    race = start_race(registry, {})
+    with pytest.raises(Refused, match="race 1 is going on"):
+        start_race(registry, {})
+    with pytest.raises(InvalidInput, match="rank"):
+        copy_model(postgres, 1, {"rank": 3}, race, "")
+    copy_model(postgres, 1, {}, race, "")
+    stop_race(registry, "enough")
+    assert registry.model(2).status == "retired"
+    assert registry.model(2).reason == "race 1 ended: enough"
