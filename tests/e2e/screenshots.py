@@ -112,8 +112,8 @@ def rate(page: Page, place: int, stars: float) -> None:
     status = page.locator(".panel-recommended .panel-status")
     before = status.inner_text()
     slider.click(position={"x": box["width"] * stars / 5 - 3, "y": box["height"] / 2})
-    expect(status).not_to_have_text(before, timeout=15_000)
-    expect(status).to_contain_text("Learned", timeout=15_000)
+    expect(status).not_to_have_text(before, timeout=60_000)
+    expect(status).to_contain_text("Learned", timeout=60_000)
 
 
 if __name__ == "__main__":
