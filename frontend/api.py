@@ -95,19 +95,24 @@ class Api:
         answer = await self._ask(
             "ingest", lambda: self._ingest.post("/ratings", json=body), Accepted
         )
-        if len(answer.records) != 1:
-            raise Unavailable("ingest", f"answered {len(answer.records)} records for one rating")
-        return answer.records[0]
+        return _only(answer)
 
-    async def undo(self, user: str, item: str) -> Record:
-        """Take a rating back; the place in the log of that. Doing it again changes nothing."""
+    async def undo(self, user: str, item: str, *, event_id: str) -> Record:
+        """Take a rating back; the place in the log of that. As safe to send again as a rating."""
         path = f"/ratings/{quote(user, safe='')}/{quote(item, safe='')}"
-        return await self._ask("ingest", lambda: self._ingest.delete(path), Record)
+        return await self._delete(path, event_id)
 
-    async def forget(self, user: str) -> Record:
+    async def forget(self, user: str, *, event_id: str) -> Record:
         """Forget a user and all their ratings; the place in the log of that."""
-        path = f"/users/{quote(user, safe='')}"
-        return await self._ask("ingest", lambda: self._ingest.delete(path), Record)
+        return await self._delete(f"/users/{quote(user, safe='')}", event_id)
+
+    async def _delete(self, path: str, event_id: str) -> Record:
+        answer = await self._ask(
+            "ingest",
+            lambda: self._ingest.delete(path, params={"event_id": event_id}),
+            Accepted,
+        )
+        return _only(answer)
 
     async def recommend(
         self, user: str, n: int, after: Record | None = None, wishes: Wishes = NO_WISHES
@@ -242,6 +247,13 @@ class Api:
             return kind.model_validate_json(response.content)
         except ValidationError as error:
             raise Unavailable(service, "answered in a shape that this page cannot read") from error
+
+
+def _only(answer: Accepted) -> Record:
+    """The one place in the log."""
+    if len(answer.records) != 1:
+        raise Unavailable("ingest", f"answered {len(answer.records)} records for one rating")
+    return answer.records[0]
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

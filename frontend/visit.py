@@ -169,7 +169,7 @@ class Visit:
             If ingest cannot be reached or does not do it; nothing has changed then.
         """
         user = self.visitor.user
-        await self.api.forget(user)
+        await self.api.forget(user, event_id=str(uuid.uuid4()))
         self.visitor.waiting = [w for w in self.visitor.waiting if w.user != user]
         self.become_new()
 
@@ -316,7 +316,7 @@ class Visit:
 
     async def _send(self, given: Waiting) -> Record:
         if given.rating is None:
-            return await self.api.undo(given.user, given.item)
+            return await self.api.undo(given.user, given.item, event_id=given.event_id)
         return await self.api.rate(
             given.user,
             given.item,

@@ -147,16 +147,18 @@ def ingest(world: World) -> FastAPI:
         return {"accepted": 1, "records": [logged(body)]}
 
     @app.delete("/ratings/{user}/{item}", status_code=202)
-    async def undo(user: str, item: str) -> Any:
+    async def undo(user: str, item: str, event_id: str) -> Any:
         if world.ingest_away:
             return _away("ingest")
-        return logged({"user": user, "item": item, "rating": None, "event_id": None})
+        entry = {"user": user, "item": item, "rating": None, "event_id": event_id}
+        return {"accepted": 1, "records": [logged(entry)]}
 
     @app.delete("/users/{user}", status_code=202)
-    async def forget(user: str) -> Any:
+    async def forget(user: str, event_id: str) -> Any:
         if world.ingest_away:
             return _away("ingest")
-        return logged({"user": user, "item": None, "rating": None, "event_id": None})
+        entry = {"user": user, "item": None, "rating": None, "event_id": event_id}
+        return {"accepted": 1, "records": [logged(entry)]}
 
     return app
 
