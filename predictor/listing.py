@@ -114,10 +114,17 @@ def recommend(
     Returns
     -------
     list of Listed
-        Best first, at most ``wishes.n``; empty only where nothing is left that may be in it.
+        Best first, at most ``wishes.n``. Where all that may be in it has been rated, that (source
+        ``rated``); empty only where no item may be in it.
     """
     excluded, refused = _excluded(served, people, wishes), _refused(served, wishes)
     found = _filled(served, _chain(served, people, wishes, how), wishes, excluded, refused)
+    if not found and not wishes.include_rated:
+        # Nothing is left but what has been rated: better to be shown it again than nothing.
+        again = replace(wishes, include_rated=True)
+        excluded = _excluded(served, people, again)
+        rated = _filled(served, _chain(served, people, again, how), again, excluded, refused)
+        return [one._replace(source="rated") for one in rated[wishes.offset :]]
     if wishes.explore:
         found = _explore(served, people, found, excluded, refused, wishes)
     return found[wishes.offset :]
@@ -184,13 +191,13 @@ def _filled(
 def _excluded(served: Served, people: Sequence[User], wishes: Wishes) -> Positions:
     """Positions left out one by one: withdrawn, rated, looked at, not wanted."""
     items = served.items
-    names = [*wishes.exclude, *wishes.context]
+    left_out = [items.withdrawn, items.positions([*wishes.exclude, *wishes.context])]
     if not wishes.include_rated:
         for person in people:
             if person.rated is None:
                 raise ValueError("the user's ratings are needed to leave out rated items")
-            names += person.rated
-    return np.concatenate([items.withdrawn, items.positions(names)])
+            left_out.append(person.rated_in(items).positions)
+    return np.concatenate(left_out)
 
 
 def _refused(served: Served, wishes: Wishes) -> Mask | None:

@@ -32,6 +32,7 @@ Source = Literal[
     "popular",
     "hybrid",
     "exploration",
+    "rated",
     "latest",
 ]
 
@@ -134,11 +135,11 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
 
     def reasons(positions: Positions) -> list[Reasons]:
         found = []
-        if folding is not None and highest > 0 and folding.items:
+        if folding is not None and highest > 0 and (names := folding.items):
             given = user.rated or {}
-            ratings: list[float | None] = [given[item] for item in folding.items]
+            ratings: list[float | None] = [given[item] for item in names]
             added = folding.contributions(positions) / highest
-            found.append(Reasons("taste", folding.items, ratings, added))
+            found.append(Reasons("taste", names, ratings, added))
         if near is not None:
             for reason in near.reasons(positions):
                 added = CONTEXT_WEIGHT * reason.added
@@ -158,21 +159,22 @@ class Folding:
 
     def __init__(self, served: Served, user: User) -> None:
         self._items = served.items
-        given = user.rated or {}
-        places = self._items.places(given)
-        known = places >= 0
-        self.items = [item for item, there in zip(given, known, strict=True) if there]
-        self.ratings = np.fromiter(given.values(), np.float32, len(given))[known]
-        if len(self.items):
-            self._rated = self._items.ranking[places[known]]
-            self._weights = weights(self.ratings, served.rating_min, served.rating_max)
+        self._places, ratings = user.rated_in(served.items)
+        if len(self._places):
+            self._rated = self._items.ranking[self._places]
+            self._weights = weights(ratings, served.rating_min, served.rating_max)
             self.vector = fold_in(self._rated, self._weights, self._items.gram, self._items.n_rated)
         else:
             self.vector = user.ranking
 
+    @property
+    def items(self) -> list[str]:
+        """The rated items that the model knows."""
+        return [self._items.ids[place] for place in self._places.tolist()]
+
     def scores(self, positions: Positions) -> Doubles:
         """V · Q in double precision; the sum of the contributions where there are any."""
-        if self.items:
+        if len(self._places):
             summed: Doubles = self.contributions(positions).sum(axis=1)
             return summed
         found: Doubles = self._items.ranking[positions].astype(np.float64) @ self.vector
