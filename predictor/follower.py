@@ -8,6 +8,7 @@ micro-batch that is known already has no effect.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -271,6 +272,9 @@ class Follower:
             self._kept.forget(served.model, None)
         self._served = served
         self._forget(None)
+        # A catalogue is a million objects that stay: looking through them for garbage, again and
+        # again, would hold up every request for a tenth of a second.
+        gc.freeze()
         self._read_all = False
         self._behind = False
         await self._advance(served)

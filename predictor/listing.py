@@ -45,6 +45,9 @@ POOL = 10
 MAX_POOL = 1000
 """Most candidates that diversity looks at: its cost is wanted times candidates."""
 
+MOST_SHORTLISTED = 200
+"""Places of a list up to which a short list is looked for: for long ones it would not be short."""
+
 FUSION_CONSTANT = 60
 """Of reciprocal rank fusion; Cormack, Clarke and Buettcher (2009) found it good for any data."""
 
@@ -158,6 +161,11 @@ def _filled(
     wanted = wishes.offset + wishes.n
     found: list[Listed] = []
     for scores in chain:
+        if _plain(scores, wishes) and not found:
+            found = _shortlisted(scores, served, wanted, excluded, refused)
+            if len(found) >= wanted:
+                break
+            continue
         total = scores.total
         total[excluded] = -np.inf
         if refused is not None:
@@ -183,6 +191,27 @@ def _filled(
         if len(found) >= wanted:
             break
     return found
+
+
+def _plain(scores: Scores, wishes: Wishes) -> bool:
+    """Whether the list is that of the highest scores, and those can be had without the others."""
+    few = wishes.offset + wishes.n <= MOST_SHORTLISTED
+    return scores.shortlist is not None and few and not wishes.novelty and not wishes.diversity
+
+
+def _shortlisted(
+    scores: Scores, served: Served, wanted: int, excluded: Positions, refused: Mask | None
+) -> list[Listed]:
+    """The highest scores."""
+    assert scores.shortlist is not None, "see `_plain`"
+    barred = np.zeros(len(served.items), np.bool_) if refused is None else refused.copy()
+    barred[excluded] = True
+    positions, total = scores.shortlist(wanted, barred)
+    chosen = best(total, wanted)
+    return [
+        Listed(place, score, scores.source, scores)
+        for place, score in zip(positions[chosen].tolist(), total[chosen].tolist(), strict=True)
+    ]
 
 
 # --- what may be in the list -------------------------------------------------------------------
@@ -286,7 +315,7 @@ def _fused(served: Served, people: Sequence[User], wishes: Wishes, how: GROUP) -
     def parts(positions: Positions) -> Parts:
         return {source: share[positions] for source, share in added.items()}
 
-    return Scores("hybrid", total, floor=0.0, parts=parts)
+    return Scores("hybrid", lambda: total, floor=0.0, parts=parts)
 
 
 # --- the order -----------------------------------------------------------------------------------
