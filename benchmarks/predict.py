@@ -15,7 +15,7 @@ _ASKED = 200_000  # different requests
 
 def predict(
     items: Annotated[int, typer.Option(min=1, help="Items.")] = 45_000,
-    users: Annotated[int, typer.Option(min=1, help="Users, asked for in turn.")] = 20_000,
+    users: Annotated[int, typer.Option(min=1, help="Users, asked for in turn.")] = 5_000,
     rank: Annotated[int, typer.Option(min=1, help="Factors of the rating head.")] = 32,
     seconds: Annotated[int, typer.Option(min=1, help="Seconds of each turn.")] = 5,
     connections: Annotated[int, typer.Option(min=1, help="Clients.")] = CONNECTIONS,

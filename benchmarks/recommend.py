@@ -13,7 +13,7 @@ from benchmarks.serving import Size, serving, user_id
 
 def recommend(
     items: Annotated[int, typer.Option(min=1, help="Items.")] = 45_000,
-    users: Annotated[int, typer.Option(min=1, help="Users, asked for in turn.")] = 20_000,
+    users: Annotated[int, typer.Option(min=1, help="Users, asked for in turn.")] = 5_000,
     rank: Annotated[int, typer.Option(min=1, help="Factors of the rating head.")] = 32,
     ranking_rank: Annotated[
         int, typer.Option(min=0, help="Factors of the ranking head; 0: none.")

@@ -55,7 +55,7 @@ class Size:
     """
 
     items: int = 45_000
-    users: int = 20_000
+    users: int = 5_000
     rank: int = field(default_factory=lambda: ModelSettings().rank)
     ranking_rank: int = field(default_factory=lambda: ModelSettings().ranking_rank)
 
