@@ -10,9 +10,13 @@ from rich.console import Console
 from benchmarks.accuracy import accuracy
 from benchmarks.blocks import blocks
 from benchmarks.fit import fit
+from benchmarks.fold_in import fold_in
 from benchmarks.freshness import freshness
 from benchmarks.growth import growth
+from benchmarks.ingest import ingest
 from benchmarks.kernel import kernel
+from benchmarks.predict import predict
+from benchmarks.recommend import recommend
 from benchmarks.recovery import recovery
 from benchmarks.stream import stream
 from recommender.errors import RecommenderError
@@ -23,8 +27,21 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Benchmarks; each prints one JSON object with --json. Method: docs/performance.md.",
 )
-for benchmark in (accuracy, blocks, fit, freshness, growth, kernel, recovery, stream):
-    app.command(benchmark.__name__)(benchmark)
+for benchmark in (
+    accuracy,
+    blocks,
+    fit,
+    fold_in,
+    freshness,
+    growth,
+    ingest,
+    kernel,
+    predict,
+    recommend,
+    recovery,
+    stream,
+):
+    app.command(benchmark.__name__.replace("_", "-"))(benchmark)
 
 if __name__ == "__main__":
     configure_logs("warning")  # to stderr: stdout is the figures' alone

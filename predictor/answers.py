@@ -19,7 +19,15 @@ from predictor.served import Served
 PredictionSource = Literal["model", "content", "user-bias", "item-bias", "mean"]
 
 RecommendationSource = Literal[
-    "model", "fold-in", "similar", "content", "trending", "popular", "hybrid", "exploration"
+    "model",
+    "fold-in",
+    "similar",
+    "content",
+    "trending",
+    "popular",
+    "hybrid",
+    "exploration",
+    "rated",
 ]
 
 DECIMALS = 4

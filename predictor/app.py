@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from predictor.follower import Follower
+from predictor.kept import KeptUsers
 from predictor.neighbours import Neighbours
 from predictor.parts import Predictor
 from predictor.report import Reporter
@@ -37,7 +38,8 @@ def build(settings: PredictorSettings) -> FastAPI:
         statement_timeout=settings.statement_timeout,
         size=settings.postgres_connections,
     )
-    user_reader = UserReader(projection, truth, settings.remembered_users)
+    kept = KeptUsers(settings.remembered_users)
+    user_reader = UserReader(projection, truth, kept)
     neighbours = Neighbours(truth, settings.neighbour_users)
 
     def forget(withdrawn: Sequence[str] | None) -> None:
@@ -53,6 +55,7 @@ def build(settings: PredictorSettings) -> FastAPI:
         idle_seconds=settings.idle_seconds,
         half_life=settings.trending_half_life,
         forget=forget,
+        kept=kept,
     )
     predictor = Predictor(
         settings=settings,

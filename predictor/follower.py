@@ -8,8 +8,9 @@ micro-batch that is known already has no effect.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ import structlog
 import tenacity
 
 from predictor import metrics
+from predictor.kept import KeptUsers
 from predictor.loading import Progress, load, load_difference
 from predictor.served import Served
 from recommender.clock import SYSTEM_CLOCK, Clock
@@ -60,6 +62,8 @@ class Follower:
         Of trends, in ratings.
     forget : callable
         Is told which users have taken back ratings; None: any may have.
+    kept : KeptUsers
+        Is told which users have changed, in any way.
     clock : Clock
 
     Attributes
@@ -79,6 +83,7 @@ class Follower:
         refresh_seconds: float,
         idle_seconds: float,
         half_life: int,
+        kept: KeptUsers,
         forget: Callable[[list[str] | None], object] = lambda _: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -90,6 +95,7 @@ class Follower:
         self._idle_seconds = idle_seconds
         self._half_life = half_life
         self._forget = forget
+        self._kept = kept
         self._clock = clock
         self._served: Served | None = None
         self.current = False
@@ -161,6 +167,8 @@ class Follower:
         """Catch up and follow; returns when following worked for a while and then did not."""
         place = await self._catch_up()
         followed = False
+        # Catching up began at a place of the stream before what it read: nothing is missed.
+        self._kept.follow(True)
         try:
             while True:
                 place = await self._follow_once(place)
@@ -169,6 +177,8 @@ class Follower:
             if not followed:
                 raise
             log.info("reading from Postgres", reason=str(trouble))
+        finally:
+            self._kept.follow(False)
 
     # --- the truth -------------------------------------------------------------------------------
 
@@ -226,6 +236,8 @@ class Follower:
             if found is not None:
                 metrics.BEHIND.set(found.record.as_of.batch - known.as_of.batch)
                 metrics.LOADS.labels("difference").inc()
+                if found.record.as_of.batch != known.as_of.batch:
+                    self._kept.forget(found.record.model, None)
                 known.record = found.record
                 known.put_items(found.rows.items, found.rows.rows)
                 self._forget(found.withdrawn)
@@ -256,8 +268,13 @@ class Follower:
                 items=len(served.items),
                 seconds=round(time.monotonic() - begin, 3),
             )
+        if served.model is not None:
+            self._kept.forget(served.model, None)
         self._served = served
         self._forget(None)
+        # A catalogue is a million objects that stay: looking through them for garbage, again and
+        # again, would hold up every request for a tenth of a second.
+        gc.freeze()
         self._read_all = False
         self._behind = False
         await self._advance(served)
@@ -324,6 +341,7 @@ class Follower:
             served.put_items(items, rows)
         if new:
             served.advance(new[-1].as_of)
+            self._kept.forget(self._model(), _users(new))
             metrics.CHANGES.inc(len(new))
             if (at := new[-1].as_of.at) is not None:
                 metrics.DELAY.observe(max(0.0, self._clock.now() - at))
@@ -387,6 +405,16 @@ class Follower:
     def _age(self) -> float:
         at = self._served.as_of.at if self._served else None
         return np.nan if at is None else self._clock.now() - at
+
+
+def _users(changes: Sequence[Change]) -> set[str] | None:
+    """The users whom some micro-batches changed; None where not all are named."""
+    users: set[str] = set()
+    for change in changes:
+        if change.users is None:
+            return None
+        users.update(change.users)
+    return users
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

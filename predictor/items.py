@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from predictor.shortlist import CodedVectors
 from recommender.ranking import blend_with_popularity, popularity_share
 from recommender.rows import Counts, Floats, RowFormat, Rows
 
@@ -29,6 +30,12 @@ class ItemTable:
     form : RowFormat
         The model's ranks.
 
+    Attributes
+    ----------
+    ids : list of str
+    coded_ranking, coded_factors : CodedVectors
+        Q and P, a byte a factor.
+
     Examples
     --------
     >>> items = ItemTable(RowFormat(rank=2, ranking_rank=0))
@@ -41,6 +48,8 @@ class ItemTable:
         self.ids: list[str] = []
         self._index: dict[str, int] = {}
         self._rows = Rows.empty(FIRST_CAPACITY, form)
+        self.coded_ranking = CodedVectors(FIRST_CAPACITY, form.ranking_rank)
+        self.coded_factors = CodedVectors(FIRST_CAPACITY, form.rank)
         self._lengths = np.zeros(FIRST_CAPACITY, np.float32)
         self._guessed = np.zeros(FIRST_CAPACITY, np.bool_)
         self._withdrawn = np.zeros(0, np.intp)
@@ -169,6 +178,8 @@ class ItemTable:
             while capacity < len(self.ids):
                 capacity *= 2
             self._rows = self._rows.grown(capacity)
+            self.coded_ranking = self.coded_ranking.grown(capacity)
+            self.coded_factors = self.coded_factors.grown(capacity)
             self._lengths = _grown(self._lengths, capacity)
             self._guessed = _grown(self._guessed, capacity)
         self._popularity = None
@@ -184,6 +195,8 @@ class ItemTable:
         self._count(places, -1)
         self._rows.put(where, rows)
         self._count(places, 1)
+        self.coded_ranking.put(places, self._rows.ranking[places])
+        self.coded_factors.put(places, self._rows.factors[places])
         vectors = self._rows.ranking if self._rows.format.ranking_rank else self._rows.factors
         self._lengths[places] = np.linalg.norm(vectors[places], axis=1)
         self._guessed[places] = False

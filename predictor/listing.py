@@ -45,6 +45,9 @@ POOL = 10
 MAX_POOL = 1000
 """Most candidates that diversity looks at: its cost is wanted times candidates."""
 
+MOST_SHORTLISTED = 200
+"""Places of a list up to which a short list is looked for: for long ones it would not be short."""
+
 FUSION_CONSTANT = 60
 """Of reciprocal rank fusion; Cormack, Clarke and Buettcher (2009) found it good for any data."""
 
@@ -114,10 +117,17 @@ def recommend(
     Returns
     -------
     list of Listed
-        Best first, at most ``wishes.n``; empty only where nothing is left that may be in it.
+        Best first, at most ``wishes.n``. Where all that may be in it has been rated, that (source
+        ``rated``); empty only where no item may be in it.
     """
     excluded, refused = _excluded(served, people, wishes), _refused(served, wishes)
     found = _filled(served, _chain(served, people, wishes, how), wishes, excluded, refused)
+    if not found and not wishes.include_rated:
+        # Nothing is left but what has been rated: better to be shown it again than nothing.
+        again = replace(wishes, include_rated=True)
+        excluded = _excluded(served, people, again)
+        rated = _filled(served, _chain(served, people, again, how), again, excluded, refused)
+        return [one._replace(source="rated") for one in rated[wishes.offset :]]
     if wishes.explore:
         found = _explore(served, people, found, excluded, refused, wishes)
     return found[wishes.offset :]
@@ -151,6 +161,11 @@ def _filled(
     wanted = wishes.offset + wishes.n
     found: list[Listed] = []
     for scores in chain:
+        if _plain(scores, wishes) and not found:
+            found = _shortlisted(scores, served, wanted, excluded, refused)
+            if len(found) >= wanted:
+                break
+            continue
         total = scores.total
         total[excluded] = -np.inf
         if refused is not None:
@@ -178,19 +193,40 @@ def _filled(
     return found
 
 
+def _plain(scores: Scores, wishes: Wishes) -> bool:
+    """Whether the list is that of the highest scores, and those can be had without the others."""
+    few = wishes.offset + wishes.n <= MOST_SHORTLISTED
+    return scores.shortlist is not None and few and not wishes.novelty and not wishes.diversity
+
+
+def _shortlisted(
+    scores: Scores, served: Served, wanted: int, excluded: Positions, refused: Mask | None
+) -> list[Listed]:
+    """The highest scores."""
+    assert scores.shortlist is not None, "see `_plain`"
+    barred = np.zeros(len(served.items), np.bool_) if refused is None else refused.copy()
+    barred[excluded] = True
+    positions, total = scores.shortlist(wanted, barred)
+    chosen = best(total, wanted)
+    return [
+        Listed(place, score, scores.source, scores)
+        for place, score in zip(positions[chosen].tolist(), total[chosen].tolist(), strict=True)
+    ]
+
+
 # --- what may be in the list -------------------------------------------------------------------
 
 
 def _excluded(served: Served, people: Sequence[User], wishes: Wishes) -> Positions:
     """Positions left out one by one: withdrawn, rated, looked at, not wanted."""
     items = served.items
-    names = [*wishes.exclude, *wishes.context]
+    left_out = [items.withdrawn, items.positions([*wishes.exclude, *wishes.context])]
     if not wishes.include_rated:
         for person in people:
             if person.rated is None:
                 raise ValueError("the user's ratings are needed to leave out rated items")
-            names += person.rated
-    return np.concatenate([items.withdrawn, items.positions(names)])
+            left_out.append(person.rated_in(items).positions)
+    return np.concatenate(left_out)
 
 
 def _refused(served: Served, wishes: Wishes) -> Mask | None:
@@ -279,7 +315,7 @@ def _fused(served: Served, people: Sequence[User], wishes: Wishes, how: GROUP) -
     def parts(positions: Positions) -> Parts:
         return {source: share[positions] for source, share in added.items()}
 
-    return Scores("hybrid", total, floor=0.0, parts=parts)
+    return Scores("hybrid", lambda: total, floor=0.0, parts=parts)
 
 
 # --- the order -----------------------------------------------------------------------------------

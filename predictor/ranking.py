@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from predictor.attributes import Mask
 from predictor.items import Positions
 from predictor.prediction import predicted_everywhere
 from predictor.served import Served
+from predictor.shortlist import FEWEST_ITEMS, Term, can_be_best, highest_product
 from predictor.users import User
 from recommender.diversity import normalized
 from recommender.fold_in import contributions, fold_in
@@ -32,6 +35,7 @@ Source = Literal[
     "popular",
     "hybrid",
     "exploration",
+    "rated",
     "latest",
 ]
 
@@ -42,6 +46,9 @@ CONTEXT_WEIGHT = 2.0
 """Of the likeness to the item that somebody looks at, beside the ranking head's 1: it leads."""
 
 GROUP = Literal["average", "least_misery"]
+
+ROUNDING = 1e-6
+"""Of a score: what float32's rounding in adding up its parts may come to."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,8 @@ class Scores:
     ----------
     source : str
         What they come from.
-    total : (n_items,) float32
-        May be changed by whoever asked for them.
+    compute : callable
+        Gives the scores.
     shown : (n_items,) float32, optional
         What is shown as the score instead, where the total also holds what decides among equals.
     floor : float
@@ -83,14 +90,23 @@ class Scores:
         What the scores of the items at some positions add up from.
     reasons : callable
         Whose ratings or items the scores at some positions come from.
+    shortlist : callable, optional
+        Gives the positions that hold the `n` best of those that are not barred, and maybe some
+        more, and their scores; the same as from all of them, sooner.
     """
 
     source: Source
-    total: Floats
+    compute: Callable[[], Floats]
     shown: Floats | None = None
     floor: float = -np.inf
     parts: Callable[[Positions], Parts] = lambda _: {}
     reasons: Callable[[Positions], list[Reasons]] = field(default=lambda _: [])
+    shortlist: Callable[[int, Mask], tuple[Positions, Floats]] | None = None
+
+    @cached_property
+    def total(self) -> Floats:
+        """``(n_items,)``; may be changed by whoever asked for the scores."""
+        return self.compute()
 
 
 def by_model(served: Served, user: User, context: Positions) -> Scores:
@@ -102,19 +118,23 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
     """
     items = served.items
     folding = Folding(served, user) if served.form.ranking_rank else None
-    predicted = predicted_everywhere(served, user)
-    highest = 0.0
-    if folding is not None:
-        head = items.ranking @ folding.vector
-        highest = float(head.max(initial=0))
-        scale = served.rating_min, served.rating_max
-        total = blend_with_head(head, predicted, items.popularity, user.n, *scale)
-    else:
-        total = predicted
-        total += items.popularity
     near = by_context(served, context) if len(context) else None
-    if near is not None:
-        total += CONTEXT_WEIGHT * near.total
+    highest = cache(lambda: 0.0 if folding is None else folding.highest())
+
+    def total() -> Floats:
+        predicted = predicted_everywhere(served, user)
+        if folding is not None:
+            head = items.ranking @ folding.vector
+            found = _blend(served, user, head, predicted, items.popularity, head.max(initial=0))
+        else:
+            found = predicted
+            found += items.popularity
+        if near is not None:
+            found += CONTEXT_WEIGHT * near.total
+        return found
+
+    def shortlist(n: int, barred: Mask) -> tuple[Positions, Floats]:
+        return _shortlist(served, user, folding, n, barred)
 
     def parts(positions: Positions) -> Parts:
         factors = items.factors[positions].astype(np.float64) @ user.factors.astype(np.float64)
@@ -124,7 +144,7 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
             found = {"prediction": predicted, "popularity": popularity}
         else:
             found = {
-                "taste": folding.scores(positions) / highest if highest > 0 else 0 * factors,
+                "taste": folding.scores(positions) / highest() if highest() > 0 else 0 * factors,
                 "prediction": rating_weight(served.rating_min, served.rating_max) * predicted,
                 "popularity": float(newcomer_weight(user.n)) * popularity,
             }
@@ -134,11 +154,11 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
 
     def reasons(positions: Positions) -> list[Reasons]:
         found = []
-        if folding is not None and highest > 0 and folding.items:
+        if folding is not None and highest() > 0 and (names := folding.items):
             given = user.rated or {}
-            ratings: list[float | None] = [given[item] for item in folding.items]
-            added = folding.contributions(positions) / highest
-            found.append(Reasons("taste", folding.items, ratings, added))
+            ratings: list[float | None] = [given[item] for item in names]
+            added = folding.contributions(positions) / highest()
+            found.append(Reasons("taste", names, ratings, added))
         if near is not None:
             for reason in near.reasons(positions):
                 added = CONTEXT_WEIGHT * reason.added
@@ -146,7 +166,51 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
         return found
 
     source: Source = "model" if user.has_row else "fold-in"
-    return Scores(source, total, parts=parts, reasons=reasons)
+    quick = near is None and len(items) >= FEWEST_ITEMS
+    return Scores(
+        source, total, parts=parts, reasons=reasons, shortlist=shortlist if quick else None
+    )
+
+
+def _blend(
+    served: Served, user: User, head: Floats, predicted: Floats, share: Floats, highest: float
+) -> Floats:
+    scale = served.rating_min, served.rating_max
+    return blend_with_head(head, predicted, share, user.n, *scale, highest=highest)
+
+
+def _shortlist(
+    served: Served, user: User, folding: Folding | None, n: int, barred: Mask
+) -> tuple[Positions, Floats]:
+    """The `n` best by the model, among some more, and their scores; see `predictor.shortlist`."""
+    items = served.items
+    length = len(items)
+    base = np.float32(served.mean + user.bias)
+    ratings = Term(items.coded_factors, items.factors, user.factors)
+    scores, bound = ratings.coded.products(user.factors, length)
+    errors = ratings.coded.scales[:length] * np.float32(bound)
+    scores += items.bias
+    scores += base
+    highest = 0.0
+    if folding is not None:
+        ranks = Term(items.coded_ranking, items.ranking, folding.vector)
+        head, bound = ranks.coded.products(folding.vector, length)
+        highest = highest_product(ranks, head, bound)
+        scores = _blend(served, user, head, scores, items.popularity, highest)
+        errors *= np.float32(rating_weight(served.rating_min, served.rating_max))
+        if highest > 0:
+            errors += ranks.coded.scales[:length] * np.float32(bound / highest)
+    else:
+        scores += items.popularity
+    errors += np.float32(ROUNDING) * np.abs(scores)
+    scores[barred] = -np.inf
+    chosen = can_be_best(scores, errors, min(n, length))
+    predicted = items.factors[chosen] @ user.factors + items.bias[chosen] + base
+    popularity = items.popularity[chosen]
+    if folding is None:
+        return chosen, predicted + popularity
+    head = items.ranking[chosen] @ folding.vector
+    return chosen, _blend(served, user, head, predicted, popularity, highest)
 
 
 class Folding:
@@ -158,21 +222,26 @@ class Folding:
 
     def __init__(self, served: Served, user: User) -> None:
         self._items = served.items
-        given = user.rated or {}
-        places = self._items.places(given)
-        known = places >= 0
-        self.items = [item for item, there in zip(given, known, strict=True) if there]
-        self.ratings = np.fromiter(given.values(), np.float32, len(given))[known]
-        if len(self.items):
-            self._rated = self._items.ranking[places[known]]
-            self._weights = weights(self.ratings, served.rating_min, served.rating_max)
+        self._places, ratings = user.rated_in(served.items)
+        if len(self._places):
+            self._rated = self._items.ranking[self._places]
+            self._weights = weights(ratings, served.rating_min, served.rating_max)
             self.vector = fold_in(self._rated, self._weights, self._items.gram, self._items.n_rated)
         else:
             self.vector = user.ranking
 
+    def highest(self) -> float:
+        """The highest V · Q of all items; 0 where none is above it."""
+        return float((self._items.ranking @ self.vector).max(initial=0))
+
+    @property
+    def items(self) -> list[str]:
+        """The rated items that the model knows."""
+        return [self._items.ids[place] for place in self._places.tolist()]
+
     def scores(self, positions: Positions) -> Doubles:
         """V · Q in double precision; the sum of the contributions where there are any."""
-        if self.items:
+        if len(self._places):
             summed: Doubles = self.contributions(positions).sum(axis=1)
             return summed
         found: Doubles = self._items.ranking[positions].astype(np.float64) @ self.vector
@@ -215,8 +284,8 @@ def by_group(members: Sequence[Scores], how: GROUP) -> Scores:
         }
 
     if how == "average":
-        return Scores(source, every.mean(axis=0), parts=average)
-    return Scores(source, every.min(axis=0), parts=misery)
+        return Scores(source, lambda: every.mean(axis=0), parts=average)
+    return Scores(source, lambda: every.min(axis=0), parts=misery)
 
 
 def by_context(served: Served, context: Positions) -> Scores:
@@ -242,7 +311,7 @@ def by_context(served: Served, context: Positions) -> Scores:
         added = cosines(positions) / len(context)
         return [Reasons("context", names, [None] * len(names), added)]
 
-    return Scores("similar", total, floor=0.0, parts=parts, reasons=reasons)
+    return Scores("similar", lambda: total, floor=0.0, parts=parts, reasons=reasons)
 
 
 def by_content(
@@ -278,7 +347,7 @@ def by_content(
         names = [served.items.ids[place] for place in liked]
         return [Reasons("content", names, list(rated), added(positions))]
 
-    return Scores("content", total, floor=1e-6, parts=parts, reasons=reasons)
+    return Scores("content", lambda: total, floor=1e-6, parts=parts, reasons=reasons)
 
 
 def by_trend(served: Served) -> Scores:
@@ -288,7 +357,7 @@ def by_trend(served: Served) -> Scores:
     def parts(positions: Positions) -> Parts:
         return {"trending": recent[positions].astype(np.float64)}
 
-    return Scores("trending", recent.copy(), floor=1e-3, parts=parts)
+    return Scores("trending", recent.copy, floor=1e-3, parts=parts)
 
 
 def by_popularity(served: Served) -> Scores:
@@ -301,7 +370,7 @@ def by_popularity(served: Served) -> Scores:
     def parts(positions: Positions) -> Parts:
         return {"ratings": items.n[positions].astype(np.float64)}
 
-    return Scores("popular", popular, items.n.astype(np.float32), parts=parts)
+    return Scores("popular", lambda: popular, items.n.astype(np.float32), parts=parts)
 
 
 def by_attribute(served: Served, name: str) -> Scores:
@@ -315,7 +384,7 @@ def by_attribute(served: Served, name: str) -> Scores:
     for place, (value, position) in enumerate(found or dates):
         number = value if isinstance(value, float) else float(len(dates) - place)
         total[position] = max(total[position], number)
-    return Scores("latest", total)
+    return Scores("latest", lambda: total)
 
 
 def best(scores: Floats, n: int, excluded: Positions | None = None) -> Positions:

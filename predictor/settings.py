@@ -69,7 +69,8 @@ class PredictorSettings(
     remembered_users: int = Field(
         10_000,
         ge=0,
-        description="Users kept in memory, to answer for them while both stores are away.",
+        description="Users kept in memory: asked for again they cost no store, "
+        "and they are answered for while both stores are away.",
     )
 
     @property

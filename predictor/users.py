@@ -1,19 +1,21 @@
-"""One user as an answer needs it: from Redis, else from Postgres, else from memory."""
+"""One user as an answer needs it: kept from an earlier request, from Redis, else from Postgres."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeVar
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
 from predictor.breaker import Breaker
+from predictor.items import ItemTable, Positions
+from predictor.kept import KeptUsers
 from predictor.metrics import USERS_READ
 from predictor.served import Served
 from recommender.errors import Unavailable
@@ -24,6 +26,23 @@ from storage.reading import Snapshot, TruthReader, UserRecord
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
+
+_READ_FROM = {store: USERS_READ.labels(store) for store in ("kept", "redis", "postgres", "memory")}
+
+
+class RatedItems(NamedTuple):
+    """What a user has rated, as the item table knows it.
+
+    Attributes
+    ----------
+    positions : (n,) intp
+        Of the items that the table has.
+    ratings : (n,) float32
+        Of the same.
+    """
+
+    positions: Positions
+    ratings: Floats
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,25 @@ class User:
     rated: dict[str, float] | None
     stale: bool = False
     has_row: bool = True
+    _found: list[tuple[ref[ItemTable], int, RatedItems]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
+    def rated_in(self, items: ItemTable) -> RatedItems:
+        """The rated items that a table has; looked up once, as items keep their positions."""
+        if self._found:
+            table, length, found = self._found[0]
+            if table() is items and (
+                length == len(items) or len(found.positions) == len(self.rated or ())
+            ):
+                return found
+        given = self.rated or {}
+        places = items.places(given)
+        known = places >= 0
+        ratings = np.fromiter(given.values(), np.float32, len(given))
+        found = RatedItems(places[known], ratings[known])
+        self._found[:] = [(ref(items), len(items), found)]  # a table that is replaced may go
+        return found
 
     @property
     def known(self) -> bool:
@@ -66,41 +104,29 @@ class User:
 
 
 class UserReader:
-    """Reads users; remembers the latest ones for the time when both stores are away.
+    """Reads users: those kept (`predictor.kept`) where they are current, others from the stores.
 
-    Redis is believed where it holds the user and reaches as far as the item side in memory;
-    otherwise, and for users it does not hold, Postgres is asked: it alone can say that somebody is
-    unknown, since Redis may have been emptied a moment ago.
+    Of the stores, Redis is believed where it holds the user and reaches as far as the item side in
+    memory; otherwise, and for users it does not hold, Postgres is asked: it alone can say that
+    somebody is unknown, since Redis may have been emptied a moment ago.
 
     Parameters
     ----------
     projection : ProjectionReader
     truth : TruthReader
-    remembered : int
-        Users kept in memory.
+    kept : KeptUsers
     """
 
-    def __init__(self, projection: ProjectionReader, truth: TruthReader, remembered: int) -> None:
+    def __init__(self, projection: ProjectionReader, truth: TruthReader, kept: KeptUsers) -> None:
         self._projection = projection
         self._truth = truth
-        self._remembered: OrderedDict[tuple[int, str], User] = OrderedDict()
-        self._forgotten = 0  # times that anybody had to be
-        self._capacity = remembered
+        self._kept = kept
         self._redis = Breaker()
         self._postgres = Breaker()
 
     def forget(self, users: Sequence[str] | None) -> None:
         """Drop from memory users who have taken back ratings; None: all."""
-        if users is not None and not users:
-            return
-        # Who is being read at this moment may have been read as it was before.
-        self._forgotten += 1
-        if users is None:
-            self._remembered.clear()
-            return
-        gone = set(users)
-        for key in [key for key in self._remembered if key[1] in gone]:
-            del self._remembered[key]
+        self._kept.drop(users)
 
     async def one(self, served: Served, user: str) -> User:
         """One user with the latest ratings."""
@@ -118,25 +144,39 @@ class UserReader:
             return [unknown(served.form, user) for user in users]
         model = served.record.model
         found: dict[str, User] = {}
-        forgotten = self._forgotten
+        for user in users:
+            if (kept := self._kept.current(model, user, with_ratings)) is not None:
+                found[user] = kept
+        _READ_FROM["kept"].inc(len(found))
+        missing = [user for user in users if user not in found] if found else users
+        if missing:
+            found.update(await self._read(model, served, missing, with_ratings))
+        return [found[user] for user in users]
+
+    async def _read(
+        self, model: int, served: Served, users: Sequence[str], with_ratings: bool
+    ) -> dict[str, User]:
+        """Users from the stores, or as they were read last."""
+        changes = self._kept.changes
+        found: dict[str, User] = {}
         readings = await self._from_redis(model, users, with_ratings)
         for user, reading in zip(users, readings, strict=True):
             if _complete(reading, served):
-                found[user] = self._known(model, served.form, user, reading, forgotten)
-        USERS_READ.labels("redis").inc(len(found))
+                found[user] = self._known(model, served.form, user, reading, changes)
+        _READ_FROM["redis"].inc(len(found))
 
         missing = [user for user in users if user not in found]
         if missing:
             records = await self._from_postgres(model, served.form, missing, with_ratings)
             for user, record in zip(missing, records or (), strict=bool(records)):
-                found[user] = self._known(model, served.form, user, record, forgotten)
-            USERS_READ.labels("postgres").inc(len(records or ()))
+                found[user] = self._known(model, served.form, user, record, changes)
+            _READ_FROM["postgres"].inc(len(records or ()))
 
             for user, reading in zip(users, readings, strict=True):
                 if user not in found:
-                    found[user] = self._from_memory(model, served.form, user, reading, forgotten)
-                    USERS_READ.labels("memory").inc()
-        return [found[user] for user in users]
+                    found[user] = self._from_memory(model, served.form, user, reading)
+                    _READ_FROM["memory"].inc()
+        return found
 
     async def ratings(self, served: Served, user: str) -> tuple[dict[str, float], bool]:
         """A user's ratings, most recent last, and whether they may be stale.
@@ -157,8 +197,8 @@ class UserReader:
         found = await self._ask_postgres(lambda snapshot: snapshot.user_ids(model, after, n))
         if found is not None:
             return [user for user, _ in found], False
-        remembered = (user for of, user in self._remembered if of == model and user > after)
-        return heapq.nsmallest(n, remembered), True
+        kept = (user for user in self._kept.ids(model) if user > after)
+        return heapq.nsmallest(n, kept), True
 
     async def _from_redis(
         self, model: int, users: Sequence[str], with_ratings: bool
@@ -200,36 +240,25 @@ class UserReader:
         form: RowFormat,
         user: str,
         reading: UserReading | UserRecord,
-        forgotten: int,
+        changes: int,
     ) -> User:
-        """A user from a store, remembered where there is something to remember.
+        """A user from a store, kept where there is something to keep.
 
-        Not where anybody has been forgotten since the reading began.
+        `changes` are those of `KeptUsers` when the store was asked.
         """
         row = form.unpack(reading.row) if isinstance(reading.row, bytes) else reading.row
         if row is None:
-            self._remembered.pop((model, user), None)
+            self._kept.discard(model, user)
             return replace(unknown(form, user), rated=reading.rated)
         read = _from_row(user, row, reading.rated)
-        if self._capacity and forgotten == self._forgotten:
-            key = (model, user)
-            before = self._remembered.pop(key, None)
-            kept = read
-            if read.rated is None and before is not None:
-                kept = replace(read, rated=before.rated)
-            self._remembered[key] = kept
-            if len(self._remembered) > self._capacity:
-                self._remembered.popitem(last=False)
+        self._kept.put(model, read, changes)
         return read
 
-    def _from_memory(
-        self, model: int, form: RowFormat, user: str, reading: UserReading, forgotten: int
-    ) -> User:
+    def _from_memory(self, model: int, form: RowFormat, user: str, reading: UserReading) -> User:
         """What is left where Postgres is away too: an incomplete Redis, or what was remembered."""
         if reading.row is not None and len(reading.row) == form.row.itemsize:
-            return replace(self._known(model, form, user, reading, forgotten), stale=True)
-        remembered = self._remembered.get((model, user))
-        return replace(remembered or unknown(form, user), stale=True)
+            return replace(_from_row(user, form.unpack(reading.row), reading.rated), stale=True)
+        return replace(self._kept.last(model, user) or unknown(form, user), stale=True)
 
 
 def _complete(reading: UserReading, served: Served) -> bool:

@@ -52,6 +52,7 @@ def blend_with_head(
     user_counts: Counts | int,
     low: float,
     high: float,
+    highest: float | None = None,
 ) -> Floats:
     """``V_x · Q_y / max_z(V_x · Q_z) + w r̂ + a_x n_y / max_z(n_z)``.
 
@@ -67,15 +68,17 @@ def blend_with_head(
         Ratings of each user.
     low, high : float
         The scale.
+    highest : float, optional
+        The highest V · Q of all items, 0 where none is above it; needed where only some are given.
 
     Returns
     -------
     (..., n_items) float32
     """
-    highest = head.max(axis=-1, keepdims=True, initial=0)
+    most = head.max(axis=-1, keepdims=True, initial=0) if highest is None else np.float32(highest)
     predicted *= np.float32(rating_weight(low, high))
     # Where no item scores above 0 the head has nothing to say.
-    predicted += head * np.where(highest > 0, 1 / np.maximum(highest, 1e-9), 0).astype(np.float32)
+    predicted += head * np.where(most > 0, 1 / np.maximum(most, 1e-9), 0).astype(np.float32)
     predicted += newcomer_weight(user_counts)[..., None] * share
     return predicted
 

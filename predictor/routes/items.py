@@ -32,6 +32,7 @@ from predictor.served import Served
 from predictor.users import unknown
 from recommender.ids import Id
 from service.problems import problem_responses
+from service.queries import QueryRoute
 
 MAX_TEXT = 200
 """Characters of a search text: longer than any title, and likeness costs with the length."""
@@ -70,7 +71,7 @@ ItemPath = Annotated[Id, Path(description="The item.", examples=["318"])]
 
 def router(predictor: Predictor) -> APIRouter:
     """Build the routes."""
-    routes = APIRouter(prefix="/items", tags=["items"])
+    routes = APIRouter(prefix="/items", tags=["items"], route_class=QueryRoute)
 
     def shown(served: Served, items: list[Listed]) -> Response:
         found = recommended(served, items, explain=False)

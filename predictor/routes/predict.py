@@ -16,6 +16,7 @@ from predictor.served import Served
 from predictor.users import User
 from recommender.ids import Id
 from service.problems import problem_responses
+from service.queries import QueryRoute
 
 MAX_PAIRS = 1000
 """Predictions in one request: about 1 ms of work."""
@@ -25,7 +26,19 @@ EXAMPLE_EXPLAINED = {
     "parts": {"mean": 3.5016, "user_bias": 0.2213, "item_bias": 0.6504, "taste": 0.0579},
     "unclipped": 4.4312,
 }
-Explain = Annotated[bool, Query(description="Whether each prediction says what it adds up from.")]
+
+
+class Asked(BaseModel):
+    """The query of ``GET /predict``."""
+
+    user: Id = Field(description="The user.", examples=["1"])
+    item: list[Id] = Field(
+        description="The item; may be given several times.",
+        min_length=1,
+        max_length=MAX_PAIRS,
+        examples=[["318"]],
+    )
+    explain: bool = Field(False, description="Whether each prediction says what it adds up from.")
 
 
 class Pair(BaseModel):
@@ -55,7 +68,7 @@ class Pairs(BaseModel):
 
 def router(predictor: Predictor) -> APIRouter:
     """Build the routes."""
-    routes = APIRouter(tags=["predictions"])
+    routes = APIRouter(tags=["predictions"], route_class=QueryRoute)
 
     @routes.get(
         "/predict",
@@ -66,31 +79,19 @@ def router(predictor: Predictor) -> APIRouter:
             **problem_responses(422, 503),
         },
     )
-    async def predict_items(
-        user: Annotated[Id, Query(description="The user.", examples=["1"])],
-        item: Annotated[
-            list[Id],
-            Query(
-                description="The item; may be given several times.",
-                min_length=1,
-                max_length=MAX_PAIRS,
-                examples=[["318"]],
-            ),
-        ],
-        explain: Explain = False,
-    ) -> Response:
+    async def predict_items(asked: Annotated[Asked, Query()]) -> Response:
         """`μ + b_user + b_item + U·P`, clipped to the scale.
 
         An unknown user or item is predicted from what is known; `source` says from what.
         """
         served = predictor.follower.served
-        found = (await predictor.users.many(served, [user]))[0]
-        predictions = predict(served, found, item)
+        found = (await predictor.users.many(served, [asked.user]))[0]
+        predictions = predict(served, found, asked.item)
         return listed(
             served,
             predictor.stale or found.stale,
             _common_source(predictions),
-            _items(served, found, predictions, explain),
+            _items(served, found, predictions, asked.explain),
         )
 
     @routes.post(

@@ -30,6 +30,7 @@ from recommender.errors import InvalidInput
 from recommender.ids import MAX_ID, PRINTABLE, Id
 from recommender.validation import refuse
 from service.problems import problem, problem_responses
+from service.queries import QueryRoute
 
 MAX_USERS = 100
 """Users in one request: each costs as much as a request of its own."""
@@ -140,7 +141,7 @@ class Wanted(Options):
 
 def router(predictor: Predictor) -> APIRouter:
     """Build the routes."""
-    routes = APIRouter(tags=["recommendations"])
+    routes = APIRouter(tags=["recommendations"], route_class=QueryRoute)
 
     @routes.get(
         "/recommend",

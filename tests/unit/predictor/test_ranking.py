@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -44,7 +46,7 @@ def test_with_a_ranking_head_its_score_leads(served_with_ranking, user):
 
 def test_popularity_fades_with_what_is_known_of_a_user(served_with_ranking, user):
     alice = user("alice")
-    known = type(alice)(**{**vars(alice), "n": 7996})  # 2 · 4/(4 + 7996) = 0.001
+    known = replace(alice, n=7996)  # 2 · 4/(4 + 7996) = 0.001
     scores, _ = recommended(served_with_ranking, known)
     assert list(scores) == ["b", "c", "a", "d"]
     assert scores["a"] == pytest.approx(0.7 + 0.001)
@@ -93,9 +95,18 @@ def test_rated_items_are_left_out_unless_asked_for(served, user):
     assert list(recommended(served, alice, include_rated=True)[0]) == ["a", "b", "d", "c"]
 
 
-def test_who_has_rated_everything_gets_nothing(served, user):
+def test_who_has_rated_everything_gets_rated_items_again(served, user):
     alice = user("alice", rated=dict.fromkeys("abcd", 3.0))
-    assert recommended(served, alice)[0] == {}
+    scores, source = recommended(served, alice)
+    assert source == "rated"
+    assert scores == recommended(served, alice, include_rated=True)[0]
+    # What somebody has left out on purpose stays out, and one item is enough of a list.
+    assert list(recommended(served, alice, exclude=("a", "b", "c"))[0]) == ["d"]
+    assert recommended(served, alice, exclude=tuple("abcd"))[0] == {}
+    assert recommended(served, alice, offset=4)[0] == {}  # the page after the last one
+    three = user("alice", rated=dict.fromkeys("abc", 3.0))
+    assert list(recommended(served, three)[0]) == ["d"]
+    assert recommended(served, three, offset=1)[0] == {}
 
 
 def test_an_unknown_user_gets_the_most_rated(served, user):
@@ -107,8 +118,7 @@ def test_an_unknown_user_gets_the_most_rated(served, user):
 def test_without_a_model_the_catalogue_is_recommended(user):
     served = Served(None, ScaleSettings(), "ratings")
     served.put_catalogue([CatalogueEntry(item, None, {}) for item in "xyz"])
-    nobody = user("nobody", rated={})
-    nobody = type(nobody)(**{**vars(nobody), "factors": np.zeros(0), "ranking": np.zeros(0)})
+    nobody = replace(user("nobody"), factors=np.zeros(0), ranking=np.zeros(0))
     scores, source = recommended(served, nobody, n=2)
     assert list(scores) == ["x", "y"]
     assert source == "popular"
