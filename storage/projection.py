@@ -34,7 +34,7 @@ _KEPT_CHANGES = 10_000
 # Raised where the values of the keys change their form: what another release wrote is none then,
 # and is written anew.
 _FORMAT = b"2"
-# Above so many changed users the entry does not list them: readers do not keep users in memory.
+# Above so many changed users the entry does not list them: readers forget all that they keep.
 _LISTED_USERS = 1_000
 
 
