@@ -1,4 +1,4 @@
--- depends: 0003.model-versions
+-- depends: 0004.withdrawals
 
 -- Races: candidates that are copies of one model with other steps, all learning the live stream.
 -- The serving model takes part; the others are the models that name the race.
