@@ -275,7 +275,7 @@ class Trainee:
     def _gained(self, cur: cursor, since: Place) -> tuple[Place, pa.Table]:
         place = serving_place(cur)
         expected = place.rating_count - since.rating_count
-        if not expected:
+        if not expected and place.batch == since.batch:
             return replace(place, page=since.page), _table([])
         # New ratings lie behind the old ones, as good as always; their number tells.
         rows = self._ratings(cur, since, since.page)
@@ -283,7 +283,9 @@ class Trainee:
             rows = self._ratings(cur, since, 0)
         if len(rows) != expected:
             raise _disagree(since.rating_count + len(rows), place.rating_count)
-        return replace(place, page=max(row[3] for row in rows)), _table(rows)
+        # As many withdrawn as given would leave the count as it was; not the number found.
+        page = max((row[3] for row in rows), default=since.page)
+        return replace(place, page=page), _table(rows)
 
     def _ratings(self, cur: cursor, since: Place, page: int) -> list[tuple[Any, ...]]:
         cur.execute(
