@@ -322,7 +322,7 @@ class Trainee:
             rows = self._ratings(cur, since, 0)  # old ones have gone: their number tells nothing
             return replace(place, page=since.page), _table(rows)
         expected = place.rating_count - since.rating_count
-        if not expected:
+        if not expected and place.batch == since.batch:
             return replace(place, page=since.page), _table([])
         # New ratings lie behind the old ones, as good as always; their number tells.
         rows = self._ratings(cur, since, since.page)
@@ -330,7 +330,9 @@ class Trainee:
             rows = self._ratings(cur, since, 0)
         if len(rows) != expected:
             raise _disagree(since.rating_count + len(rows), place.rating_count)
-        return replace(place, page=max(row[3] for row in rows)), _table(rows)
+        # As many withdrawn as given would leave the count as it was; not the number found.
+        page = max((row[3] for row in rows), default=since.page)
+        return replace(place, page=page), _table(rows)
 
     def _ratings(self, cur: cursor, since: Place, page: int) -> list[tuple[Any, ...]]:
         cur.execute(
@@ -406,7 +408,8 @@ def _as_json(offsets: Offsets) -> str:
 
 
 def _disagree(stored: int, counted: int) -> RecommenderError:
-    return RecommenderError(
-        f"{stored} ratings are stored, but the serving model has counted {counted}: "
-        "see python -m modeler verify"
+    return Refused(
+        f"{stored} ratings were found, but the serving model has counted {counted}: some were "
+        "withdrawn while the model was being trained (train it again), or the counts are wrong "
+        "(see python -m modeler verify)"
     )

@@ -209,6 +209,7 @@ def copy_model(
         with changing(opened) as cur:
             _batch(cur, source)
             _copy_rows(cur, source, model, after=batch)
+            _drop_gone(cur, source, model)
             # All that learn are at one place: that of the serving model.
             become_candidate(cur, model, serving_place(cur), reason)
     return model
@@ -233,6 +234,15 @@ def _copy_rows(cur: cursor, source: int, model: int, after: int) -> None:
                 ON CONFLICT (model, id) DO UPDATE
                 SET n = excluded.n, batch = excluded.batch, state = excluded.state""",
             (after,),
+        )
+
+
+def _drop_gone(cur: cursor, source: int, model: int) -> None:
+    """Rows that the source has no more: their user has withdrawn everything meanwhile."""
+    for side in ("user", "item"):
+        cur.execute(
+            f"""DELETE FROM {side}_rows_{model:d} made WHERE NOT EXISTS (
+                    SELECT FROM {side}_rows_{source:d} own WHERE own.id = made.id)"""
         )
 
 
