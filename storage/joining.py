@@ -409,7 +409,6 @@ def _as_json(offsets: Offsets) -> str:
 
 def _disagree(stored: int, counted: int) -> RecommenderError:
     return Refused(
-        f"{stored} ratings were found, but the serving model has counted {counted}: some were "
-        "withdrawn while the model was being trained (train it again), or the counts are wrong "
-        "(see python -m modeler verify)"
+        f"{stored} ratings were found, but the serving model has counted {counted}: "
+        "see python -m modeler verify"
     )
