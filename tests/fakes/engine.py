@@ -23,6 +23,8 @@ from storage.withdrawals import note, withdraw
 Rating = tuple[str, str, float]
 SETTINGS = ModelSettings(rank=4, ranking_rank=3)
 
+RATINGS = [("u1", "a", 4.0), ("u2", "a", 3.0), ("u1", "b", 5.0), ("u3", "c", 2.0)]
+
 
 class Engine:
     """The modeler of a database: its first model is 1."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,23 +21,8 @@ from recommender.clock import Clock
 from storage.joining import Trainee
 from storage.models import Registry
 from storage.settings import PostgresSettings, PublishSettings
-from tests.fakes.engine import Engine
+from tests.fakes.engine import RATINGS, Engine
 from tests.integration.storage.made import add_candidate
-
-RATINGS = [("u1", "a", 4.0), ("u2", "a", 3.0), ("u1", "b", 5.0), ("u3", "c", 2.0)]
-
-
-@pytest.fixture
-def engine(dsn: str) -> Iterator[Engine]:
-    with closing(Engine(dsn)) as made:
-        made.learn(RATINGS)
-        yield made
-
-
-@pytest.fixture
-def registry(engine: Engine) -> Iterator[Registry]:
-    with closing(Registry(PostgresSettings(postgres_dsn=engine.dsn))) as made:
-        yield made
 
 
 def sql(dsn: str, text: str) -> list[tuple]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 
 import numpy as np
@@ -16,28 +15,9 @@ from recommender.errors import InvalidInput, Refused
 from storage.models import Registry
 from storage.races import copy_model, described_race, start_race, stop_race
 from storage.settings import PostgresSettings
-from tests.fakes.engine import Engine, assert_every_learning_model_has_learned_all
+from tests.fakes.engine import RATINGS, Engine, assert_every_learning_model_has_learned_all
 
-RATINGS = [("u1", "a", 4.0), ("u2", "a", 3.0), ("u1", "b", 5.0), ("u3", "c", 2.0)]
 SETTINGS = {"keeper_stretch": 8, "gate_ratings": 100, "race_width": 4}
-
-
-@pytest.fixture
-def engine(dsn: str) -> Iterator[Engine]:
-    with closing(Engine(dsn)) as made:
-        made.learn(RATINGS)
-        yield made
-
-
-@pytest.fixture
-def postgres(engine: Engine) -> PostgresSettings:
-    return PostgresSettings(postgres_dsn=engine.dsn)
-
-
-@pytest.fixture
-def registry(postgres: PostgresSettings) -> Iterator[Registry]:
-    with closing(Registry(postgres)) as made:
-        yield made
 
 
 def rows(dsn: str, model: int) -> list[tuple]:
@@ -50,7 +30,7 @@ def rows(dsn: str, model: int) -> list[tuple]:
 
 
 def test_a_copy_is_exact_though_micro_batches_go_on(
-    registry: Registry, engine: Engine, postgres: PostgresSettings
+    registry: Registry, engine: Engine, postgres_settings: PostgresSettings
 ) -> None:
     race = start_race(registry, {})
     stopping = threading.Event()
@@ -65,7 +45,7 @@ def test_a_copy_is_exact_though_micro_batches_go_on(
     learning.start()
     try:
         for _ in range(3):
-            copy_model(postgres, 1, {"learning_rate": 0.3}, race, "")
+            copy_model(postgres_settings, 1, {"learning_rate": 0.3}, race, "")
     finally:
         stopping.set()
         learning.join(30)
@@ -76,11 +56,11 @@ def test_a_copy_is_exact_though_micro_batches_go_on(
 
 
 def test_the_hopeless_is_taken_out_and_the_leader_promoted_where_that_is_switched_on(
-    registry: Registry, engine: Engine, postgres: PostgresSettings
+    registry: Registry, engine: Engine, postgres_settings: PostgresSettings
 ) -> None:
     race = start_race(registry, {"race_width": 4})
-    copy_model(postgres, 1, {"learning_rate": 1.9}, race, "hopeless")
-    copy_model(postgres, 1, {"learning_rate": 0.4}, race, "better")
+    copy_model(postgres_settings, 1, {"learning_rate": 1.9}, race, "hopeless")
+    copy_model(postgres_settings, 1, {"learning_rate": 0.4}, race, "better")
     random = np.random.default_rng(4)
 
     def learn(count: int) -> None:
@@ -88,7 +68,7 @@ def test_the_hopeless_is_taken_out_and_the_leader_promoted_where_that_is_switche
             hard = random.uniform(3, 5)
             engine.learn(RATINGS, {1: hard, 2: hard * 1.5, 3: hard * 0.97})
 
-    keeping = RaceKeeping(KeeperSettings(**SETTINGS), postgres)
+    keeping = RaceKeeping(KeeperSettings(**SETTINGS), postgres_settings)
     learn(4)
     keeping.look(registry)  # two stretches: nobody is warm
     assert [one.status for one in registry.models()] == ["candidate", "candidate", "serving"]
@@ -104,7 +84,7 @@ def test_the_hopeless_is_taken_out_and_the_leader_promoted_where_that_is_switche
     assert (found["cost"]["copies"], found["cost"]["share"]) == (1, 0.5)
 
     promoting = KeeperSettings(**SETTINGS, promote_race_leader=True)
-    RaceKeeping(promoting, postgres).look(registry)  # a new modeler comes to the same
+    RaceKeeping(promoting, postgres_settings).look(registry)  # a new modeler comes to the same
     assert registry.model(3).status == "serving"
     assert registry.model(1).status == "candidate"
     stop_race(registry, "enough")
@@ -114,15 +94,15 @@ def test_the_hopeless_is_taken_out_and_the_leader_promoted_where_that_is_switche
 
 
 def test_a_neighbour_of_the_leader_takes_a_place_that_became_free(
-    registry: Registry, engine: Engine, postgres: PostgresSettings
+    registry: Registry, engine: Engine, postgres_settings: PostgresSettings
 ) -> None:
     race = start_race(registry, {})
-    copy_model(postgres, 1, {"learning_rate": 1.9}, race, "hopeless")
+    copy_model(postgres_settings, 1, {"learning_rate": 1.9}, race, "hopeless")
     random = np.random.default_rng(7)
     for _ in range(60):
         hard = random.uniform(3, 5)
         engine.learn(RATINGS, {1: hard, 2: hard * 1.5})
-    keeping = RaceKeeping(KeeperSettings(**SETTINGS, race_spawn=True), postgres)
+    keeping = RaceKeeping(KeeperSettings(**SETTINGS, race_spawn=True), postgres_settings)
     keeping.look(registry)
     newcomer = registry.model(3)
     assert (newcomer.status, newcomer.parent) == ("candidate", 1)
@@ -134,7 +114,7 @@ def test_a_neighbour_of_the_leader_takes_a_place_that_became_free(
 
 
 def test_one_race_at_a_time_and_steps_alone_differ(
-    registry: Registry, engine: Engine, postgres: PostgresSettings
+    registry: Registry, engine: Engine, postgres_settings: PostgresSettings
 ) -> None:
     with pytest.raises(Refused, match="no race is going on"):
         stop_race(registry, "")
@@ -142,8 +122,8 @@ def test_one_race_at_a_time_and_steps_alone_differ(
     with pytest.raises(Refused, match="race 1 is going on"):
         start_race(registry, {})
     with pytest.raises(InvalidInput, match="rank"):
-        copy_model(postgres, 1, {"rank": 3}, race, "")
-    copy_model(postgres, 1, {}, race, "")
+        copy_model(postgres_settings, 1, {"rank": 3}, race, "")
+    copy_model(postgres_settings, 1, {}, race, "")
     stop_race(registry, "enough")
     assert registry.model(2).status == "retired"
     assert registry.model(2).reason == "race 1 ended: enough"

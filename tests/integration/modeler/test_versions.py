@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 
-import psycopg2
 import pytest
 import redis
-from psycopg2.extensions import cursor
 
 from modeler.steps import Step
 from modeler.verify import VerifySettings, sums_of_all
 from storage import keys
-from storage.truth import CHANNEL, lock_learning
+from storage.models import Registry
+from storage.settings import PublishSettings
 from tests.integration.modeler.conftest import Modeler, some_ratings
 from tests.integration.modeler.state import assert_projection_equals_truth, await_projected
+from tests.integration.storage.made import add_candidate
 
 MakeModeler = Callable[..., Modeler]
-
-
-@contextmanager
-def registry(modeler: Modeler) -> Iterator[cursor]:
-    """A change of the registry, as its contract says: the learning models locked, then told."""
-    with closing(psycopg2.connect(modeler.dsn)) as opened, opened, opened.cursor() as cur:
-        lock_learning(cur)
-        yield cur
-        cur.execute(f"NOTIFY {CHANNEL}")
-
-
-def join_copy(modeler: Modeler, model: int, settings: str = "{}") -> None:
-    """A candidate that has learned what the serving model has, to the bit."""
-    with registry(modeler) as cur:
-        cur.execute(
-            """INSERT INTO models (model, status, settings, rating_sum, rating_count, batch)
-               SELECT %s, 'candidate', settings || %s::jsonb, rating_sum, rating_count, batch
-               FROM models WHERE status = 'serving' RETURNING
-               (SELECT model FROM models WHERE status = 'serving')""",
-            (model, settings),
-        )
-        ((parent,),) = cur.fetchall()
-        for side in ("user", "item"):
-            cur.execute(
-                f"""CREATE TABLE {side}_rows_{model} PARTITION OF {side}_rows
-                    FOR VALUES IN ({model})"""
-            )
-            cur.execute(
-                f"""INSERT INTO {side}_rows SELECT {model}, id, n, batch, state
-                    FROM {side}_rows_{parent}"""
-            )
-        cur.execute(
-            f"""INSERT INTO offsets SELECT {model}, topic, partition, next_offset
-                FROM offsets WHERE model = {parent}"""
-        )
 
 
 def rows(modeler: Modeler, model: int) -> dict[tuple[str, str], bytes]:
@@ -82,8 +47,8 @@ def test_candidates_learn_with_the_serving_model(make_modeler: MakeModeler) -> N
 
     modeler.start()
     learn(300)
-    join_copy(modeler, 2)
-    join_copy(modeler, 3, '{"learning_rate": 0.5}')
+    add_candidate(modeler.dsn)
+    add_candidate(modeler.dsn, learning_rate=0.5)
     learn(300)
     assert_all_agree(modeler, [1, 2, 3])
     assert rows(modeler, 2) == rows(modeler, 1)  # the same settings: the same bits
@@ -116,14 +81,11 @@ def test_candidates_learn_with_the_serving_model(make_modeler: MakeModeler) -> N
     # another one serves, and the first is given up
     with redis.Redis.from_url(modeler.environment["RECOMMENDER_REDIS_URL"]) as client:
         assert client.get(keys.serving(prefix)) == b"1"
-        with registry(modeler) as cur:
-            cur.execute("UPDATE models SET status = 'candidate' WHERE model = 1")
-            cur.execute("UPDATE models SET status = 'serving' WHERE model = 3")
-        modeler.wait_for(lambda: client.get(keys.serving(prefix)) == b"3", "the promotion")
-        with registry(modeler) as cur:
-            cur.execute("UPDATE models SET status = 'retired' WHERE model = 1")
-            cur.execute("DROP TABLE user_rows_1, item_rows_1")
-            cur.execute("DELETE FROM offsets WHERE model = 1")
+        settings = PublishSettings(postgres_dsn=modeler.dsn)
+        with closing(Registry(settings)) as registry:
+            registry.promote(3, settings, force=True)
+            modeler.wait_for(lambda: client.get(keys.serving(prefix)) == b"3", "the promotion")
+            registry.retire(1)
         start = keys.Keys(prefix, 1).start
         modeler.wait_for(
             lambda: not list(client.scan_iter(match=f"{start}*", count=10_000)), "its keys to go"
@@ -145,7 +107,7 @@ def test_a_backlog_is_learned_by_all_and_live_traffic_can_become_one(
     modeler.start()
     modeler.send(some_ratings(300, seed=32))
     modeler.await_learned(300)
-    join_copy(modeler, 2)
+    add_candidate(modeler.dsn)
     modeler.wait_for(lambda: '"others":[2]' in log.read_text().replace(" ", ""), "the candidate")
     assert '"way":"backlog"' not in log.read_text().replace(" ", "")
     modeler.send(some_ratings(9000, seed=33))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg2
@@ -11,26 +10,12 @@ import pytest
 
 from recommender.errors import Refused, UnknownModel
 from storage.models import Registry
-from storage.settings import PostgresSettings, PublishSettings
+from storage.settings import PublishSettings
 from storage.truth import CHANNEL
-from tests.fakes.engine import Engine, assert_every_learning_model_has_learned_all
+from tests.fakes.engine import RATINGS, Engine, assert_every_learning_model_has_learned_all
 from tests.integration.storage.made import add_candidate
 
-RATINGS = [("u1", "a", 4.0), ("u2", "a", 3.0), ("u1", "b", 5.0)]
 SETTINGS = PublishSettings(gate_ratings=10)
-
-
-@pytest.fixture
-def engine(dsn: str) -> Iterator[Engine]:
-    with closing(Engine(dsn)) as made:
-        made.learn(RATINGS)
-        yield made
-
-
-@pytest.fixture
-def registry(engine: Engine) -> Iterator[Registry]:
-    with closing(Registry(PostgresSettings(postgres_dsn=engine.dsn))) as made:
-        yield made
 
 
 def statuses(registry: Registry) -> dict[int, str]:
@@ -39,7 +24,7 @@ def statuses(registry: Registry) -> dict[int, str]:
 
 def test_the_first_model_serves_since_it_was_made(registry: Registry) -> None:
     (only,) = registry.models()
-    assert (only.status, only.batch, only.ratings, only.parent) == ("serving", 1, 3, None)
+    assert (only.status, only.batch, only.ratings, only.parent) == ("serving", 1, 4, None)
     assert only.served_at == only.created_at
     assert registry.serving() == only
 
@@ -95,8 +80,8 @@ def test_without_force_the_gate_decides(registry: Registry, engine: Engine) -> N
     for batch in range(12):
         engine.learn(RATINGS, {1: 1.0 + batch % 3 * 0.1, 3: 0.5 + batch % 4 * 0.1})
     judged = {one.version.model: one for one in registry.judged(SETTINGS)}
-    # 36 ratings since 3 joined: serving 12 · 1.1 / 36, candidate 12 · 0.65 / 36
-    assert judged[3].losses.rmse() == pytest.approx(((0.65 / 3) ** 0.5, (1.1 / 3) ** 0.5))
+    # 48 ratings since 3 joined: serving 12 · 1.1 / 48, candidate 12 · 0.65 / 48
+    assert judged[3].losses.rmse() == pytest.approx(((0.65 / 4) ** 0.5, (1.1 / 4) ** 0.5))
     assert registry.promote(3, SETTINGS).state == "passed"
     assert statuses(registry) == {1: "candidate", 2: "candidate", 3: "serving"}
     assert "passed the gate: RMSE" in registry.model(3).reason
