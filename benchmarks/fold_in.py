@@ -8,22 +8,20 @@ import numpy as np
 import orjson
 import typer
 
-from benchmarks.load import CONNECTIONS, Request, compared
+from benchmarks.load import CONNECTIONS, Connections, Request, Seconds, compared
 from benchmarks.report import Json, show
-from benchmarks.serving import Size, item_id, serving
+from benchmarks.serving import Items, Rank, RankingRank, Size, item_id, serving
 
 _ASKED = 20_000  # different people
 
 
 def fold_in(
-    items: Annotated[int, typer.Option(min=1, help="Items.")] = 45_000,
+    items: Items = 45_000,
     ratings: Annotated[int, typer.Option(min=1, help="Ratings that each brings.")] = 20,
-    rank: Annotated[int, typer.Option(min=1, help="Factors of the rating head.")] = 32,
-    ranking_rank: Annotated[
-        int, typer.Option(min=0, help="Factors of the ranking head; 0: none.")
-    ] = 64,
-    seconds: Annotated[int, typer.Option(min=1, help="Seconds of each turn.")] = 5,
-    connections: Annotated[int, typer.Option(min=1, help="Clients.")] = CONNECTIONS,
+    rank: Rank = 32,
+    ranking_rank: RankingRank = 64,
+    seconds: Seconds = 5,
+    connections: Connections = CONNECTIONS,
     as_json: Json = False,
 ) -> None:
     """`POST /recommend` for somebody anonymous, beside a route that does nothing."""

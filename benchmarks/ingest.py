@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 import typer
 
-from benchmarks.load import CONNECTIONS, Request, compared, start_yardsticks
+from benchmarks.load import CONNECTIONS, Connections, Request, Seconds, compared, start_yardsticks
 from benchmarks.report import Json, show
 from benchmarks.running import stores
 from local.stack import Content
@@ -29,8 +29,8 @@ def ingest(
     ratings: Annotated[int, typer.Option(min=1, help="Ratings of each upload.")] = 1_000_000,
     users: Annotated[int, typer.Option(min=1, help="Users.")] = 100_000,
     items: Annotated[int, typer.Option(min=1, help="Items.")] = 20_000,
-    seconds: Annotated[int, typer.Option(min=1, help="Seconds of each turn.")] = 5,
-    connections: Annotated[int, typer.Option(min=1, help="Clients.")] = CONNECTIONS,
+    seconds: Seconds = 5,
+    connections: Connections = CONNECTIONS,
     as_json: Json = False,
 ) -> None:
     """`POST /ratings` beside a route that does nothing, and `POST /bulk/ratings`."""

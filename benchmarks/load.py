@@ -17,7 +17,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from local import ports
 from local.processes import Child, Children, Program
@@ -29,6 +31,9 @@ _SCRIPT = Path(__file__).with_name("load.lua")
 CONNECTIONS = 8
 """Clients that each wait for one answer before they ask again: enough that a worker always has the
 next request at hand, few enough that they do not measure their own queue."""
+
+Seconds = Annotated[int, typer.Option(min=1, help="Seconds of each turn.")]
+Connections = Annotated[int, typer.Option(min=1, help="Clients.")]
 
 ROUNDS = 3
 """Turns of service and yardstick; the middle rate counts."""

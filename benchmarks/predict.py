@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from benchmarks.load import CONNECTIONS, Request, compared
+from benchmarks.load import CONNECTIONS, Connections, Request, Seconds, compared
 from benchmarks.report import Json, show
-from benchmarks.serving import Size, item_id, serving, user_id
+from benchmarks.serving import Items, Rank, Size, Users, item_id, serving, user_id
 
 _ASKED = 200_000  # different requests
 
 
 def predict(
-    items: Annotated[int, typer.Option(min=1, help="Items.")] = 45_000,
-    users: Annotated[int, typer.Option(min=1, help="Users, asked for in turn.")] = 5_000,
-    rank: Annotated[int, typer.Option(min=1, help="Factors of the rating head.")] = 32,
-    seconds: Annotated[int, typer.Option(min=1, help="Seconds of each turn.")] = 5,
-    connections: Annotated[int, typer.Option(min=1, help="Clients.")] = CONNECTIONS,
+    items: Items = 45_000,
+    users: Users = 5_000,
+    rank: Rank = 32,
+    seconds: Seconds = 5,
+    connections: Connections = CONNECTIONS,
     as_json: Json = False,
 ) -> None:
     """`GET /predict` of one pair, beside a route that does nothing."""

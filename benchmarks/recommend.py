@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from benchmarks.load import CONNECTIONS, Request, compared
+from benchmarks.load import CONNECTIONS, Connections, Request, Seconds, compared
 from benchmarks.report import Json, show
-from benchmarks.serving import Size, serving, user_id
+from benchmarks.serving import Items, Rank, RankingRank, Size, Users, serving, user_id
 
 
 def recommend(
-    items: Annotated[int, typer.Option(min=1, help="Items.")] = 45_000,
-    users: Annotated[int, typer.Option(min=1, help="Users, asked for in turn.")] = 5_000,
-    rank: Annotated[int, typer.Option(min=1, help="Factors of the rating head.")] = 32,
-    ranking_rank: Annotated[
-        int, typer.Option(min=0, help="Factors of the ranking head; 0: none.")
-    ] = 64,
-    seconds: Annotated[int, typer.Option(min=1, help="Seconds of each turn.")] = 5,
-    connections: Annotated[int, typer.Option(min=1, help="Clients.")] = CONNECTIONS,
+    items: Items = 45_000,
+    users: Users = 5_000,
+    rank: Rank = 32,
+    ranking_rank: RankingRank = 64,
+    seconds: Seconds = 5,
+    connections: Connections = CONNECTIONS,
     as_json: Json = False,
 ) -> None:
     """`GET /recommend` of ten items not rated yet, beside a route that does nothing."""

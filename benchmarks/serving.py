@@ -16,11 +16,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated
 
 import httpx
 import numpy as np
 import psycopg2
 import pyarrow as pa
+import typer
 
 from benchmarks.load import Yardsticks, start_yardsticks
 from local import ports
@@ -35,6 +37,11 @@ from storage.as_of import AsOf
 from storage.projection import Projection
 from storage.schema import migrate
 from storage.settings import KafkaSettings, RedisSettings
+
+Items = Annotated[int, typer.Option(min=1, help="Items.")]
+Users = Annotated[int, typer.Option(min=1, help="Users, asked for in turn.")]
+Rank = Annotated[int, typer.Option(min=1, help="Factors of the rating head.")]
+RankingRank = Annotated[int, typer.Option(min=0, help="Factors of the ranking head; 0: none.")]
 
 MODEL = 1
 _TOPIC = KafkaSettings.model_fields["ratings_topic"].default
