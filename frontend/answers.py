@@ -273,3 +273,39 @@ class Versions(Answer):
     """All versions, the latest first."""
 
     models: list[Version] = Field(default_factory=list)
+
+
+class Contestant(Answer):
+    """A model in a race, with what contestants may differ in."""
+
+    model: int
+    status: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    ratings: int = 0
+    rmse: float | None = None
+
+
+class Out(Answer):
+    """A model that was taken out of a race, and why."""
+
+    model: int
+    reason: str = ""
+
+
+class RaceCost(Answer):
+    """What a race costs: copies of a model, and their share of all that is learned."""
+
+    copies: int = 0
+    width: int | None = None
+    share: float = 0.0
+
+
+class Race(Answer):
+    """The race that is going on, or the last one; contestants the best first."""
+
+    race: int | None = None
+    state: str = "none"
+    reason: str = ""
+    contestants: list[Contestant] = Field(default_factory=list)
+    out: list[Out] = Field(default_factory=list)
+    cost: RaceCost = RaceCost()

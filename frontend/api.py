@@ -29,6 +29,7 @@ from frontend.answers import (
     ItemList,
     Model,
     People,
+    Race,
     Record,
     Stream,
     Version,
@@ -180,6 +181,10 @@ class Api:
     async def models(self) -> Versions:
         """All versions; `InvalidInput` where the predictor keeps none."""
         return await self._get("/models", {}, Versions)
+
+    async def race(self) -> Race:
+        """The race of settings that is going on, or the last one."""
+        return await self._get("/models/race", {}, Race)
 
     async def promote(self, model: int, *, force: bool, key: str) -> Version:
         """Put a version in service."""

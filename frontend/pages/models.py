@@ -9,6 +9,7 @@ from nicegui import ui
 
 from frontend.pages import Page, Shared
 from frontend.panels.models import ModelsPanels
+from frontend.panels.race import RacePanel
 from frontend.visit import Visit
 
 
@@ -18,7 +19,8 @@ def build(visit: Visit, _shared: Shared, _query: Mapping[str, str]) -> Sequence[
         ui.label("Versions of the model.").classes("inline")
     with ui.element("div").classes("grid grid-models"):
         panels = ModelsPanels(visit)
-    return [panels.load()]
+        race = RacePanel(visit)
+    return [panels.load(), race.load()]
 
 
 PAGE = Page("/models", "Models", build)

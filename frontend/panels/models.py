@@ -11,6 +11,7 @@ from nicegui import ui
 
 from frontend.answers import Version, Versions
 from frontend.panels.panel import Panel
+from frontend.panels.table import cell, headings
 from frontend.visit import Visit
 from recommender.errors import InvalidInput, RecommenderError
 
@@ -101,12 +102,10 @@ class ModelsPanels:
             return
         self.panel.body.clear()
         with self.panel.body, ui.element("table").classes("table"):
-            with ui.element("thead"), ui.element("tr"):
-                for name in ("Version", "Status", "Made", "Ratings", *(n for _, n in FIGURES)):
-                    _cell(name, "th")
-                _cell("Lately, beside the serving one", "th")
-                _cell("Gate", "th")
-                _cell("What to do", "th")
+            headings(
+                *("Version", "Status", "Made", "Ratings", *(name for _, name in FIGURES)),
+                *("Lately, beside the serving one", "Gate", "What to do"),
+            )
             with ui.element("tbody"):
                 for version in found.models:
                     self._row(version)
@@ -127,12 +126,12 @@ class ModelsPanels:
             with ui.element("td"):
                 chip = ui.label(version.status).classes(f"chip chip-{version.status}")
                 chip.props["title"] = version.reason
-            _cell(_when(version.created_at))
-            _cell(f"{version.ratings:,}", number=True)
+            cell(_when(version.created_at))
+            cell(f"{version.ratings:,}", number=True)
             for key, _ in FIGURES:
-                _cell(_figure(version.metrics.get(key)), number=True)
+                cell(_figure(version.metrics.get(key)), number=True)
             lately = version.prequential
-            _cell(
+            cell(
                 "–"
                 if lately.rmse is None
                 else f"{lately.rmse:.3f}"
@@ -218,13 +217,6 @@ class ModelsPanels:
             return
         ui.notify(done, position="bottom")
         await self.load()
-
-
-def _cell(text: str, tag: str = "td", *, number: bool = False) -> None:
-    with ui.element(tag).classes("number" if number else "") as cell:
-        if tag == "th":
-            cell.props["scope"] = "col"
-        ui.label(text).classes("inline")
 
 
 def _action(word: str, model: int, click: Callable[[], Awaitable[None]]) -> None:

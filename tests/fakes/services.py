@@ -58,6 +58,7 @@ class World:
     requests: list[str] = field(default_factory=list)
     refuse_item: str | None = None
     versions: bool = True  # whether the predictor keeps versions of its model
+    racing: bool = False  # whether a race of settings is going on
     serving: int = 1
     retired: set[int] = field(default_factory=set)
     admin_key: str = "a-key-of-the-operator"
@@ -340,6 +341,35 @@ def predictor(world: World) -> FastAPI:
         if not world.versions:
             return JSONResponse({"title": "Not Found", "status": 404, "detail": "Not Found"}, 404)
         return {"models": [version(number) for number in (2, 1)]}
+
+    @app.get("/models/race")
+    async def race() -> Any:
+        if not world.racing:
+            return {"race": None, "state": "none", "contestants": [], "out": []}
+        settings = {"learning_rate": 0.55, "decay": 0.5}
+        return {
+            "race": 4,
+            "state": "running",
+            "reason": "",
+            "contestants": [
+                {
+                    "model": 6,
+                    "status": "candidate",
+                    "settings": {**settings, "learning_rate": 0.3},
+                    "ratings": 12_000,
+                    "rmse": 0.8412,
+                },
+                {
+                    "model": 1,
+                    "status": "serving",
+                    "settings": settings,
+                    "ratings": 12_000,
+                    "rmse": 0.852,
+                },
+            ],
+            "out": [{"model": 5, "reason": "worse by <b>0.2</b> after 9,000 ratings"}],
+            "cost": {"copies": 1, "width": 4, "rows": 900, "share": 0.5},
+        }
 
     @app.post("/models/{what:path}")
     async def change(what: str, request: Request) -> Any:

@@ -590,6 +590,28 @@ def test_micro_batches_by_step_and_never_more_than_there_is_room_for() -> None:
     visit(world, steps, "/live")
 
 
+def test_a_race_and_who_is_out() -> None:
+    world = World()
+
+    async def steps(user: User) -> None:
+        await until(lambda: text(user, "race-status") == "None has been run", "the answer")
+        await user.should_see("python -m modeler race start")
+        world.racing = True
+        await user.open("/models")
+        await until(
+            lambda: (
+                text(user, "race-status")
+                == "Race 4: 2 of at most 4 contestants, copies with 50% of the learning’s cost"
+            ),
+            "the race",
+        )
+        await user.should_see("0.8412")
+        await user.should_see("learning rate")
+        await user.should_see("Model 5 is out: worse by <b>0.2</b> after 9,000 ratings")
+
+    visit(world, steps, "/models")
+
+
 def test_versions_are_promoted_rolled_back_and_retired_with_the_key() -> None:
     world = World()
 
