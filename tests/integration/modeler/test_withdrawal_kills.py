@@ -21,7 +21,7 @@ MakeModeler = Callable[..., Modeler]
 # The steps between which a withdrawal is in some of the places that it must be in, not in others.
 # Kills at all steps, and at random, are in test_kills.py; with withdrawals, too, in `make soak`.
 IN_TASK = [Step.LOADED, Step.STAGED]
-OF_DRIVER = [Step.MERGED, Step.COMMITTED, Step.ENTRY_AHEAD]
+OF_DRIVER = [Step.MERGED, Step.ENTRY_AHEAD]
 
 
 class Users:
