@@ -15,8 +15,6 @@ RATE ?=
 BACKLOG ?=
 # `make test TESTS=tests/unit`
 TESTS ?=
-# These mostly wait, for Java to start and for what was killed to be gone: two at a time.
-SLOW := tests/integration/modeler
 # `make soak SEED=7 ROUNDS=20`
 SEED ?=
 ROUNDS ?=
@@ -42,12 +40,7 @@ run: venv ## Start everything on this machine [DATA=path RATE=ratings/s BACKLOG=
 	@exec $(RUN) -m local run $(if $(DATA),--data '$(DATA)') $(if $(RATE),--rate $(RATE)) $(if $(BACKLOG),--backlog $(BACKLOG))
 
 test: venv ## Run all tests [TESTS=path]
-ifdef TESTS
 	$(RUN) -m pytest $(TESTS)
-else
-	$(RUN) -m pytest --ignore $(SLOW)
-	$(RUN) -m pytest -n 2 --dist loadfile $(SLOW)
-endif
 
 smoke: ## Post a rating and see it, anywhere [URL=the pages' address INGEST=address PREDICTOR=address]
 	@$(PYTHON) deploy/smoke.py --frontend '$(or $(URL),http://127.0.0.1:8080)' $(if $(INGEST),--ingest '$(INGEST)') $(if $(PREDICTOR),--predictor '$(PREDICTOR)')

@@ -12,7 +12,7 @@ from modeler.steps import Step
 from modeler.verify import VerifySettings, sums_of_all
 from storage import keys
 from storage.models import Registry
-from storage.settings import PublishSettings
+from storage.settings import PostgresSettings, PublishSettings
 from tests.integration.modeler.conftest import Modeler, some_ratings
 from tests.integration.modeler.state import assert_projection_equals_truth, await_projected
 from tests.integration.storage.made import add_candidate
@@ -81,9 +81,8 @@ def test_candidates_learn_with_the_serving_model(make_modeler: MakeModeler) -> N
     # another one serves, and the first is given up
     with redis.Redis.from_url(modeler.environment["RECOMMENDER_REDIS_URL"]) as client:
         assert client.get(keys.serving(prefix)) == b"1"
-        settings = PublishSettings(postgres_dsn=modeler.dsn)
-        with closing(Registry(settings)) as registry:
-            registry.promote(3, settings, force=True)
+        with closing(Registry(PostgresSettings(postgres_dsn=modeler.dsn))) as registry:
+            registry.promote(3, PublishSettings(), force=True)
             modeler.wait_for(lambda: client.get(keys.serving(prefix)) == b"3", "the promotion")
             registry.retire(1)
         start = keys.Keys(prefix, 1).start
