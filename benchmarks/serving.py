@@ -31,6 +31,7 @@ from local.processes import Child, Children, Program
 from local.redis_server import RedisServer
 from local.stack import is_well
 from recommender.generate import RATING_MAX, RATING_MIN
+from recommender.initial import SIDES
 from recommender.model_settings import ModelSettings
 from recommender.rows import Floats, RowFormat, Rows
 from storage.as_of import AsOf
@@ -198,7 +199,7 @@ def _fill_truth(dsn: str, size: Size, items: Rows) -> AsOf:
             (MODEL, json.dumps(settings), _MEAN * ratings, ratings),
         )
         cursor.execute("INSERT INTO offsets VALUES (%s, %s, 0, %s)", (MODEL, _TOPIC, ratings))
-        for side in ("user", "item"):
+        for side in SIDES:
             cursor.execute(
                 f"CREATE TABLE {side}_rows_{MODEL} PARTITION OF {side}_rows FOR VALUES IN ({MODEL})"
             )

@@ -293,9 +293,8 @@ class Out(Answer):
 
 
 class RaceCost(Answer):
-    """What a race costs: copies of a model, and their share of all that is learned."""
+    """What a race costs: contestants at most, and the copies' share of all that is learned."""
 
-    copies: int = 0
     width: int | None = None
     share: float = 0.0
 

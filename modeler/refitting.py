@@ -30,7 +30,7 @@ from modeler.steps import Step, reached
 from recommender.datasets import Dataset
 from recommender.errors import Refused, Unavailable
 from recommender.growing import GrowingModel
-from recommender.initial import Side
+from recommender.initial import SIDES, Side
 from recommender.model_settings import ModelSettings
 from recommender.refit import Epoch, Progress, RefitSettings, Refitted, refit
 from recommender.rows import Rows
@@ -40,7 +40,6 @@ from storage.settings import KafkaSettings, PostgresSettings
 
 log = structlog.get_logger(__name__)
 
-_SIDES: tuple[Side, Side] = ("user", "item")
 # Ratings that are learned as one micro-batch while catching up, as in a stream under load.
 _MICRO_BATCH = 1000
 # So few are learned within a moment: the model may join.
@@ -182,7 +181,7 @@ class _CatchingUp:
 
     def write_all(self) -> None:
         """Write all rows; none has been written before."""
-        for side in _SIDES:
+        for side in SIDES:
             ids = self._model.ids(side)
             self._model.take_touched(side)
             self._trainee.write(side, ids, self._model.rows(side, ids), self.place.batch)
@@ -224,7 +223,7 @@ class _CatchingUp:
             )
 
     def _touched(self) -> dict[Side, tuple[list[str], Rows]]:
-        changed = {side: self._model.take_touched(side) for side in _SIDES}
+        changed = {side: self._model.take_touched(side) for side in SIDES}
         return {side: (ids, self._model.rows(side, ids)) for side, ids in changed.items()}
 
 

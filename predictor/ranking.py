@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from predictor.answers import RecommendationSource
 from predictor.attributes import Mask
 from predictor.items import Positions
 from predictor.prediction import predicted_everywhere
@@ -26,18 +27,7 @@ from recommender.ranking import blend_with_head, newcomer_weight, rating_weight
 from recommender.ranking_head import weights
 from recommender.rows import Floats
 
-Source = Literal[
-    "model",
-    "fold-in",
-    "similar",
-    "content",
-    "trending",
-    "popular",
-    "hybrid",
-    "exploration",
-    "rated",
-    "latest",
-]
+Source = RecommendationSource | Literal["latest"]
 
 Doubles = npt.NDArray[np.float64]
 Parts = Mapping[str, Doubles]

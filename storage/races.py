@@ -16,6 +16,7 @@ from typing import Any
 from psycopg2.extensions import cursor
 
 from recommender.errors import InvalidInput, Refused
+from recommender.initial import SIDES
 from recommender.model_settings import ModelSettings
 from storage.joining import become_candidate, serving_place
 from storage.models import TRAINING_LOCK, Registry, changing, new_model, reading, retire
@@ -120,7 +121,7 @@ def described_race(registry: Registry) -> dict[str, Any]:
         cur.execute(
             """SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class
                WHERE relname = ANY(%s)""",
-            ([f"{side}_rows_{model}" for model in copies for side in ("user", "item")],),
+            ([f"{side}_rows_{model}" for model in copies for side in SIDES],),
         )
         (rows,) = cur.fetchone() or (0,)
         cur.execute("SELECT count(*) FROM models WHERE status IN ('candidate', 'serving')")
@@ -227,7 +228,7 @@ def _batch(cur: cursor, model: int) -> int:
 
 
 def _copy_rows(cur: cursor, source: int, model: int, after: int) -> None:
-    for side in ("user", "item"):
+    for side in SIDES:
         cur.execute(
             f"""INSERT INTO {side}_rows_{model:d} (model, id, n, batch, state)
                 SELECT {model:d}, id, n, batch, state FROM {side}_rows_{source:d} WHERE batch > %s
@@ -239,7 +240,7 @@ def _copy_rows(cur: cursor, source: int, model: int, after: int) -> None:
 
 def _drop_gone(cur: cursor, source: int, model: int) -> None:
     """Rows that the source has no more: their user has withdrawn everything meanwhile."""
-    for side in ("user", "item"):
+    for side in SIDES:
         cur.execute(
             f"""DELETE FROM {side}_rows_{model:d} made WHERE NOT EXISTS (
                     SELECT FROM {side}_rows_{source:d} own WHERE own.id = made.id)"""
