@@ -30,8 +30,12 @@ TOLD = {
 def service() -> Iterator[psutil.Process]:
     """A program of the kind of our services: ``python -m NAME``, told where things are."""
     environment = {**os.environ, **TOLD, "RECOMMENDER_RATING_MAX": "10"}
-    command = [sys.executable, "-m", "timeit", "-n1", "-r1", "input()"]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-m", "timeit", "-n1", "-r1", "print(flush=True); input()"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        assert process.stdout is not None
+        # Popen returns while the kernel still sets up the program: /proc shows no command line yet.
+        process.stdout.readline()
         yield psutil.Process(process.pid)
         process.communicate(b"\n")
 
