@@ -6,9 +6,10 @@ import select
 import threading
 from collections.abc import Callable
 
+from storage.models import CHANNEL
 from storage.postgres_client import connect
 from storage.settings import PostgresSettings
-from storage.truth import CHANNEL, Lease
+from storage.truth import Lease
 
 _LOOK_UP = 1.0  # seconds after which the thread looks whether it is to stop
 

@@ -3,7 +3,7 @@
 Candidate and serving model test every new rating before they learn it, so their losses are of the
 same ratings and are compared in pairs. For micro-batch t of n_t ratings let d_t be the candidate's
 mean squared error less the serving model's; weighted by n_t, the paired t test of
-`recommender.race.faded_t_test` gives their mean D and its standard error s. With the margin m, a
+`recommender.faded_test` gives their mean D and its standard error s. With the margin m, a
 share of RMSE, and E the serving model's mean squared error, as much worse is still good enough::
 
     Δ = E ((1 + m)² - 1)        passed:  D + q s < Δ        failed:  D - q s > Δ
@@ -23,38 +23,12 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
-from pydantic import Field
 
-from recommender.race import faded_t_test
-from recommender.settings import Settings
+from recommender.faded_test import faded_t_test
+from recommender.gate_settings import GateSettings
 
 _GROWTH = 1.25  # of the ratings from look to look
 _FEWEST_MICRO_BATCHES = 5  # fewer tell next to nothing of how much they differ
-
-
-class GateSettings(Settings):
-    """Settings of the publish gate."""
-
-    gate_margin: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="Share by which a candidate's prequential RMSE may be above that of the "
-        "serving model.",
-    )
-    gate_ratings: int = Field(
-        2000,
-        ge=1,
-        description="Ratings that both models must have tested before the gate is asked.",
-    )
-    gate_error: float = Field(
-        0.05,
-        gt=0,
-        lt=0.5,
-        description="α: chance that the gate lets a candidate pass that is worse than the margin.",
-    )
 
 
 @dataclass(frozen=True)
@@ -132,7 +106,7 @@ def judge(losses: Losses, settings: GateSettings) -> Verdict:
     differences = (seen.candidate - seen.serving) / seen.ratings
     test = faded_t_test(differences, seen.ratings.astype(np.float64))
     level = settings.gate_error / (looks * (looks + 1))
-    width = float(scipy.stats.t.isf(level, test.freedom)) * test.error
+    width = test.quantile(level) * test.error
     serving = float(seen.serving.sum()) / seen.total
     allowed = serving * ((1 + settings.gate_margin) ** 2 - 1)
     low, high = (math.sqrt(max(serving + test.mean + end, 0.0)) for end in (-width, width))

@@ -32,9 +32,9 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
 from pydantic import Field
 
+from recommender.faded_test import faded_t_test
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
 from recommender.rating_head import Codes, Errors
@@ -197,7 +197,7 @@ class Judgement:
             length = min(len(self._losses[one]) for one in (name, leader))
             differences = np.subtract(self._losses[name][-length:], self._losses[leader][-length:])
             test = faded_t_test(differences, self._weights(length))
-            quantile = float(scipy.stats.t.isf(level, test.freedom))
+            quantile = test.quantile(level)
             if test.statistic > quantile:
                 found.append(
                     Pruned(name, self.ratings, leader, test.mean, test.statistic, quantile)
@@ -300,43 +300,6 @@ class Race:
         name = f"neighbour {self._newcomers}"
         self._learners[name] = self._neighbour(self._learners[self.leader], self._newcomers)
         self._judgement.add(name)
-
-
-@dataclass(frozen=True)
-class FadedTest:
-    """What a faded paired t test found: D, T, the degrees of freedom m - 1, D's standard error."""
-
-    mean: float
-    statistic: float
-    freedom: float
-    error: float
-
-
-def faded_t_test(
-    differences: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]
-) -> FadedTest:
-    """The paired t test of weighted differences; see the module for the formula.
-
-    Parameters
-    ----------
-    differences : (length,) float64
-        At least two.
-    weights : (length,) float64
-        Positive.
-
-    Examples
-    --------
-    >>> test = faded_t_test(np.array([1.0, 2.0, 3.0]), np.ones(3))
-    >>> test.mean, round(test.statistic, 6), test.freedom
-    (2.0, 3.464102, 2.0)
-    """
-    mean = float(np.average(differences, weights=weights))
-    variance = float(np.average(np.square(differences - mean), weights=weights))
-    freedom = float(weights.sum() ** 2 / np.square(weights).sum()) - 1
-    error = math.sqrt(variance / freedom)
-    if error == 0:
-        return FadedTest(mean, math.copysign(math.inf, mean) if mean else 0.0, freedom, error)
-    return FadedTest(mean, mean / error, freedom, error)
 
 
 def neighbour(seed: int) -> Callable[[Learner, int], Learner]:

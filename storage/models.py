@@ -8,7 +8,7 @@ there are, and if they are not those that its tasks have learned nothing is comm
 learned anew. The lock is on the table, for a lock on rows would not show a commit that waited for
 it the rows that have been added meanwhile.
 
-Each change is announced on the channel `storage.truth.CHANNEL`. What has gone out of use is dropped
+Each change is announced on the channel `CHANNEL`. What has gone out of use is dropped
 later (`Registry.sweep`), for predictors go on reading the rows of the model before until they
 follow.
 """
@@ -28,11 +28,14 @@ from psycopg2.errors import LockNotAvailable
 from psycopg2.extensions import connection, cursor
 
 from recommender.errors import Refused, Unavailable, UnknownModel
-from recommender.gate import GateSettings, Losses, Verdict, judge
+from recommender.gate import Losses, Verdict, judge
+from recommender.gate_settings import GateSettings
 from storage.partitions import drop_partitions
 from storage.postgres_client import connect
 from storage.settings import PostgresSettings, PublishSettings
-from storage.truth import CHANNEL
+
+CHANNEL = "recommender_models"
+"""Who changes which models learn, or which serves, notifies here (Postgres' ``NOTIFY``)."""
 
 # First key of the advisory lock that whoever trains a model holds; the second is its number.
 TRAINING_LOCK = 0x74726E

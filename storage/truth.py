@@ -26,9 +26,6 @@ from storage.settings import PostgresSettings
 from storage.staging import SLOTS, Address, Staged, slot_of
 from storage.withdrawals import Withdrawn, note, withdraw
 
-CHANNEL = "recommender_models"
-"""Who changes which models learn, or which serves, notifies here (Postgres' ``NOTIFY``)."""
-
 # The advisory lock that a modeler holds. Any constant serves; it only has to differ from other
 # users' of the same database.
 _ADVISORY_LOCK = (0x6D6F64, 0)

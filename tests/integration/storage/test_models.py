@@ -9,9 +9,8 @@ import psycopg2
 import pytest
 
 from recommender.errors import Refused, UnknownModel
-from storage.models import Registry
+from storage.models import CHANNEL, Registry
 from storage.settings import PublishSettings
-from storage.truth import CHANNEL
 from tests.fakes.engine import RATINGS, Engine, assert_every_learning_model_has_learned_all
 from tests.integration.storage.made import add_candidate
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from recommender.gate import GateSettings, Losses, judge
+from recommender.gate import Losses, judge
+from recommender.gate_settings import GateSettings
 
 SETTINGS = GateSettings(gate_margin=0.01, gate_ratings=1000, gate_error=0.05)
 

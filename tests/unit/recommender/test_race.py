@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 import scipy.stats
 
+from recommender.faded_test import faded_t_test
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
-from recommender.race import Race, RaceSettings, faded_t_test, neighbour
+from recommender.race import Race, RaceSettings, neighbour
 from recommender.rating_head import Codes, Errors
 from recommender.rows import Floats
 
