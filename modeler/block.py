@@ -43,8 +43,14 @@ def learner(task: Task) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.Reco
 
 
 def warm_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Load and compile in a worker what the first micro-batch would wait for (``mapInArrow``)."""
+    """Do in a worker what the first micro-batch would wait for (``mapInArrow``)."""
     list(batches)
+    load_kernels()
+    yield pa.RecordBatch.from_pydict({"report": ["warm"]})
+
+
+def load_kernels() -> None:
+    """Load the compiled kernels into this process, or compile them where that was never done."""
     settings = ModelSettings(rank=1)
     ids = pa.array(["warm-up"])
     users = initial_rows(ids, "user", 0, settings.format, 1.0, 1.0)
@@ -52,7 +58,6 @@ def warm_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     rating = Ratings(np.zeros(1, np.int32), np.zeros(1, np.int32), np.ones(1, np.float32))
     batch = MicroBatch.whole(rating, Mean(1.0), users, items, rating, rating.items)
     micro_batch.learn(batch, settings)
-    yield pa.RecordBatch.from_pydict({"report": ["warm"]})
 
 
 def _learn(

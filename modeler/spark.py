@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from modeler import daemon
 from modeler.settings import ModelerSettings
 from recommender.errors import MissingRequirement
 
@@ -15,8 +16,16 @@ from recommender.errors import MissingRequirement
 _SOURCE = Path(__file__).parent.parent
 
 
-def session(settings: ModelerSettings, scratch: Path) -> SparkSession:
+def session(settings: ModelerSettings, scratch: Path, zygote: Path | None) -> SparkSession:
     """Start Spark.
+
+    Parameters
+    ----------
+    settings : ModelerSettings
+    scratch : Path
+        For what Spark writes to the disk.
+    zygote : Path, optional
+        Socket of the `Zygote` that its Python workers are to be forked from.
 
     Raises
     ------
@@ -55,6 +64,9 @@ def session(settings: ModelerSettings, scratch: Path) -> SparkSession:
         "spark.sql.streaming.minBatchesToRetain": "2",
         "spark.executorEnv.PYTHONPATH": str(_SOURCE),
     }
+    if zygote is not None:
+        options["spark.python.daemon.module"] = daemon.__name__
+        options[f"spark.executorEnv.{daemon.ADDRESS}"] = str(zygote)
     if settings.jars is not None:
         jars = sorted(str(jar) for jar in settings.jars.glob("*.jar"))
         if not jars:

@@ -19,12 +19,13 @@ from tenacity import Retrying, retry_if_not_exception_type, stop_when_event_set
 from tenacity import wait_random_exponential as exponential
 from tenacity.nap import sleep_using_event
 
-from modeler.block import REPORT_SCHEMA, warm_up
+from modeler.block import REPORT_SCHEMA, load_kernels, warm_up
 from modeler.keeping import Keeper
 from modeler.learning import Learning
 from modeler.metrics import Metrics
 from modeler.settings import ModelerSettings
 from modeler.spark import session
+from modeler.zygote import Zygote
 from recommender.errors import Fenced, MissingRequirement, Unavailable
 from recommender.model_settings import ModelSettings
 from storage.truth import EventTwice, ModelsChanged, Truth
@@ -70,16 +71,18 @@ class Stream:
         SparkEnded
         """
         settings = self._settings
-        if settings.modeler_metrics_port:
-            self._metrics.serve(settings.modeler_host, settings.modeler_metrics_port)
         if settings.scratch is not None:
             settings.scratch.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="modeler-", dir=settings.scratch))
+        zygote = _zygote(scratch)  # before there are threads
+        address = None if zygote is None else zygote.address
+        if settings.modeler_metrics_port:
+            self._metrics.serve(settings.modeler_host, settings.modeler_metrics_port)
         keeper = Keeper(settings)
         try:
             while not self._stopping.is_set():
                 scratch.mkdir(parents=True, exist_ok=True)
-                spark = session(settings, scratch)
+                spark = session(settings, scratch, address)
                 try:
                     folders = [scratch, *scratch.iterdir()]
                     threading.Thread(target=_warm_up, args=(spark,), daemon=True).start()
@@ -89,6 +92,8 @@ class Stream:
                     _stop(spark)
         finally:
             keeper.close()
+            if zygote is not None:
+                zygote.close()
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _hold_on(self, spark: SparkSession, folders: list[Path]) -> None:
@@ -143,6 +148,14 @@ class Stream:
                 learning.close()
 
 
+def _zygote(scratch: Path) -> Zygote | None:
+    try:
+        return Zygote(scratch, load_kernels)
+    except OSError as error:
+        log.warning("Spark's workers will import everything for themselves", reason=str(error))
+        return None
+
+
 def _are_there(folders: list[Path]) -> bool:
     return all(folder.exists() for folder in folders)
 
@@ -161,7 +174,7 @@ def _stop(spark: SparkSession) -> None:
 
 
 def _warm_up(spark: SparkSession) -> None:
-    """Start a worker and load its kernels while the stream is being set up."""
+    """Start a worker while the stream is being set up."""
     try:
         spark.range(1).coalesce(1).mapInArrow(warm_up, REPORT_SCHEMA).collect()
     except Exception as error:  # the first micro-batch will do it, or meet the same trouble

@@ -77,15 +77,12 @@ class Site:
         self._kill_below(lambda process: process.name() == "java")
 
     def kill_workers(self) -> None:
-        # The daemon's children; the daemon itself is Java's.
-        self._kill_below(
-            lambda process: (
-                process.name().startswith("python")
-                and process.parent() is not None
-                and process.parent().name().startswith("python")
-                and "pyspark.daemon" in process.cmdline()
-            )
-        )
+        # The modeler's zygote forks a daemon, which forks them.
+        def is_worker(process: psutil.Process) -> bool:
+            above = [one.pid for one in process.parents()]
+            return above[2:3] == [self.modeler.process.pid]
+
+        self._kill_below(is_worker)
 
     def _kill_below(self, chosen: Callable[[psutil.Process], bool]) -> None:
         assert self.modeler.process is not None
