@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local import class_archive, ports
 from local import jars as jar_sets
-from local import ports
 from local.processes import Children
 from local.settings import LocalSettings
 from local.stack import Content, Stack
@@ -34,6 +34,7 @@ def stores() -> Iterator[tuple[Stack, Children]]:
     with tempfile.TemporaryDirectory(prefix="recommender-benchmark-") as state:
         children = Children(Path(state))
         try:
+            class_archive.ensure(children, jars, java)
             stack = Stack(settings, children, java, jars)
             for store in (stack.kafka, stack.postgres, stack.redis):
                 stack.launch_store(store)

@@ -129,6 +129,7 @@ class Run:
             stack.launch_service(
                 "traffic", content, module="local.traffic", finished=self._all_streamed
             )
+        stack.launch_class_archive()
 
     def _await_backlog(self, stack: Stack, ratings: int) -> None:
         """Show the learning of the backlog, with its prequential errors, until it is done."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from local import class_archive
 from local.kafka import Kafka
 from local.ports import HOST, require_free
 from local.postgres import Postgres
@@ -88,6 +89,7 @@ class Stack:
         self._children = children
         self._java = java
         self._jars = jars
+        self._class_archive = class_archive.path(jars, java)
         self._supervisor = supervisor
         self.postgres = Postgres(children, durable=durable)
         self.redis = RedisServer(children)
@@ -159,6 +161,7 @@ class Stack:
             "RECOMMENDER_RATING_MAX": f"{content.rating_max:g}",
             "RECOMMENDER_DATA": content.description,
             "RECOMMENDER_JARS": str(self._jars / "spark"),
+            "RECOMMENDER_CLASS_ARCHIVE": str(self._class_archive),
             "RECOMMENDER_SCRATCH": str(self._scratch),
             "RECOMMENDER_MODELER_METRICS_PORT": "0",
             "JAVA_HOME": str(self._java.home),
@@ -169,6 +172,11 @@ class Stack:
             ),
             "PYTHONUNBUFFERED": "1",
         }
+
+    def launch_class_archive(self) -> None:
+        """Begin to make the modeler's next start a quicker one, unless that has been done."""
+        if not self._class_archive.exists():
+            self._children.start(class_archive.maker(self._jars, self._java, priority=19))
 
     def launch_service(
         self,

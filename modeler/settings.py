@@ -34,6 +34,11 @@ class ModelerSettings(
     jars: Path | None = Field(
         None, description="Folder with the jars of Spark's Kafka connector, unset: Spark's own."
     )
+    class_archive: Path | None = Field(
+        None,
+        description="Archive of Java's classes, made by `python -m modeler.class_archive FILE`; "
+        "where it is there and fits, Spark starts sooner.",
+    )
     max_batch: int = Field(
         10_000, ge=1, description="Records of a micro-batch at most, learned in one block."
     )

@@ -37,9 +37,7 @@ def session(settings: ModelerSettings, scratch: Path, zygote: Path | None) -> Sp
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     options = {
         "spark.driver.memory": settings.spark_driver_memory,
-        # Where a task has failed, Spark searches a long message with a deep recursion: with Java's
-        # own limit its query's thread died of that, in vain waited for.
-        "spark.driver.extraJavaOptions": "-Xss8m",
+        "spark.driver.extraJavaOptions": " ".join(_java_options(settings.class_archive)),
         "spark.local.dir": str(scratch),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -74,10 +72,21 @@ def session(settings: ModelerSettings, scratch: Path, zygote: Path | None) -> Sp
                 f"RECOMMENDER_JARS={settings.jars} holds no jars: `python -m local.jars FOLDER` "
                 "fetches them"
             )
-        options["spark.jars"] = ",".join(jars)
+        # On the class path itself, where an archive of classes looks for them.
+        for where in ("driver", "executor"):
+            options[f"spark.{where}.extraClassPath"] = os.pathsep.join(jars)
     builder = SparkSession.builder.master(settings.spark_master).appName("modeler")
     for name, value in options.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
     return spark
+
+
+def _java_options(archive: Path | None) -> list[str]:
+    # Where a task has failed, Spark searches a long message with a deep recursion: with Java's own
+    # limit its query's thread died of that, in vain waited for.
+    options = ["-Xss8m"]
+    if archive is not None and archive.exists():
+        options += [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off"]
+    return options

@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from local import backlog, ports
+from local import class_archive as local_class_archive
 from local import jars as jar_sets
 from local.kafka import Kafka
 from local.postgres import Postgres
@@ -71,6 +72,12 @@ def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
     children = Children(tmp_path_factory.mktemp("stack"))
     yield children
     children.close()
+
+
+@pytest.fixture(scope="session")
+def class_archive(children: Children, java: java_runtime.Java, jars: Path) -> Path:
+    """Makes every start of a modeler a quicker one; made unless `make run` has done so."""
+    return local_class_archive.ensure(children, jars, java)
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +165,10 @@ class RunningStack:
 
 @pytest.fixture(scope="session")
 def stack(
-    tmp_path_factory: pytest.TempPathFactory, java: java_runtime.Java, jars: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    java: java_runtime.Java,
+    jars: Path,
+    class_archive: Path,
 ) -> Iterator[RunningStack]:
     """The whole product, running, on a small generated data set that has been learned.
 

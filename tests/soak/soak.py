@@ -168,7 +168,9 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 
 @pytest.fixture
-def site(java: java_runtime.Java, jars: Path, java_home: Path, tmp_path: Path) -> Iterator[Site]:
+def site(
+    java: java_runtime.Java, jars: Path, java_home: Path, class_archive: Path, tmp_path: Path
+) -> Iterator[Site]:
     children = Children(tmp_path / "stores")
     kafka, postgres, server = Kafka(children, java, jars), Postgres(children), RedisServer(children)
     modeler = None
@@ -181,7 +183,7 @@ def site(java: java_runtime.Java, jars: Path, java_home: Path, tmp_path: Path) -
         migrate(dsn)
         scratch = tmp_path / "scratch"
         modeler = new_modeler(
-            *(kafka.bootstrap_servers, dsn, server.url, jars, java_home, tmp_path),
+            *(kafka.bootstrap_servers, dsn, server.url, jars, java_home, class_archive, tmp_path),
             # Most rounds begin with a backlog and end live; one block, or bits would differ.
             {"passes": 1, "replay": 0, "max_batch": 40, "takeover_patience": 60}
             | {"backlog": 150, "backlog_batch": 100, "blocks": 1}

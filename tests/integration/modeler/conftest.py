@@ -9,13 +9,16 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 
 from local.kafka import Kafka
+from local.postgres import Postgres
 from local.processes import REPOSITORY
 from local.redis_server import RedisServer
 from modeler.verify import Sums, VerifySettings, sums
@@ -124,6 +127,7 @@ def new_modeler(
     redis_url: str,
     jars: Path,
     java_home: Path,
+    class_archive: Path,
     folder: Path,
     settings: Mapping[str, object],
 ) -> Modeler:
@@ -132,6 +136,9 @@ def new_modeler(
     environment = {
         "JAVA_HOME": str(java_home),
         "RECOMMENDER_JARS": str(jars / "spark"),
+        "RECOMMENDER_CLASS_ARCHIVE": str(class_archive),
+        # No test runs long enough to repay what Java's optimiser takes.
+        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1",
         "RECOMMENDER_KAFKA_BOOTSTRAP_SERVERS": kafka,
         "RECOMMENDER_POSTGRES_DSN": dsn,
         "RECOMMENDER_REDIS_URL": redis_url,
@@ -156,25 +163,50 @@ def new_modeler(
     return Modeler(environment, kafka_settings, dsn, folder)
 
 
-@pytest.fixture
-def make_modeler(
-    kafka: Kafka,
-    dsn: str,
-    redis_server: RedisServer,
-    redis_url: str,
-    jars: Path,
-    java_home: Path,
-    tmp_path: Path,
-) -> Iterator[Callable[..., Modeler]]:
+@contextmanager
+def modelers(*place: Any) -> Iterator[Callable[..., Modeler]]:
+    """Makes modelers at a place, the first arguments of `new_modeler`; they end with it."""
     made: list[Modeler] = []
 
     def make(**settings: object) -> Modeler:
-        modeler = new_modeler(
-            *(kafka.bootstrap_servers, dsn, redis_url, jars, java_home, tmp_path), settings
-        )
-        made.append(modeler)
-        return modeler
+        made.append(new_modeler(*place, settings))
+        return made[-1]
 
     yield make
     for modeler in made:
         modeler.stop()
+
+
+@pytest.fixture
+def make_modeler(
+    kafka: Kafka,
+    dsn: str,
+    redis_url: str,
+    jars: Path,
+    java_home: Path,
+    class_archive: Path,
+    tmp_path: Path,
+) -> Iterator[Callable[..., Modeler]]:
+    """Makes modelers on a database and a Redis of this test's own."""
+    place = (kafka.bootstrap_servers, dsn, redis_url, jars, java_home, class_archive, tmp_path)
+    with modelers(*place) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_shared_modeler(
+    kafka: Kafka,
+    postgres: Postgres,
+    redis_server: RedisServer,
+    jars: Path,
+    java_home: Path,
+    class_archive: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., Modeler]]:
+    """Makes modelers that the tests of one file share."""
+    name = f"shared_{uuid.uuid4().hex}"
+    dsn = postgres.create_database(name, template="migrated")
+    place = (kafka.bootstrap_servers, dsn, redis_server.url, jars, java_home, class_archive)
+    with modelers(*place, tmp_path_factory.mktemp("modeler")) as make:
+        yield make
+    postgres.drop_database(name)

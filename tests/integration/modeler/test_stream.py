@@ -6,16 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
-import numpy as np
-import pyarrow as pa
+import pytest
 import redis
 
 from local.processes import REPOSITORY
-from recommender.model import MemoryModel
-from recommender.model_settings import ModelSettings
 from storage.dead_letters import list_dead_letters
 from storage.keys import Keys
 from storage.log import load
@@ -30,93 +26,53 @@ from tests.integration.modeler.state import (
 MakeModeler = Callable[..., Modeler]
 
 
-def uninterrupted(ratings: list[tuple[str, str, float]]) -> tuple[MemoryModel, list, list]:
-    """The same ratings learned in memory, one by one."""
-    users = sorted({user for user, _, _ in ratings})
-    items = sorted({item for _, item, _ in ratings})
-    model = MemoryModel(pa.array(users), pa.array(items), ModelSettings(passes=1, replay=0))
-    for user, item, rating in ratings:
-        model.learn(
-            np.array([users.index(user)], np.int32),
-            np.array([items.index(item)], np.int32),
-            np.array([rating], np.float32),
-        )
-    return model, users, items
-
-
-def test_kill_nine_in_the_middle_changes_nothing(make_modeler: MakeModeler) -> None:
-    modeler = make_modeler(passes=1, replay=0, max_batch=400)
-    ratings = some_ratings(3000, seed=1)
+@pytest.fixture(scope="module")
+def running(make_shared_modeler: MakeModeler) -> Modeler:
+    """A modeler that the tests of live traffic send to in turn; only rated rows change with it."""
+    modeler = make_shared_modeler(replay=0, ranking_rank=0, takeover_patience=1)
     modeler.start()
-    modeler.send(ratings[:1000])
-    modeler.wait_for(modeler.learned, "the first micro-batch")
-    modeler.kill()
-    killed_at = modeler.learned()
-    assert killed_at > 0
-    modeler.send(ratings[1000:2000])
-
-    modeler.start()
-    modeler.wait_for(lambda: modeler.learned() > killed_at, "learning to go on")
-    modeler.kill()
-    modeler.send(ratings[2000:])
-
-    modeler.start()
-    sums = modeler.await_learned(3000)
-    assert sums.agree
-    assert sums.ratings_stored == 3000
-
-    # bit for bit what an uninterrupted run in memory gives
-    model, users, items = uninterrupted(ratings)
-    form = ModelSettings().format
-    for side, ids, rows in (
-        ("user", users, model.user_rows),
-        ("item", items, model.item_rows),
-    ):
-        stored = dict(modeler.query(f"SELECT id, state FROM {side}_rows"))
-        packed = rows.pack()
-        for place, one in enumerate(ids):
-            state = np.frombuffer(bytes(stored[one]), form.state)[0]
-            for name in ("bias", "factors"):
-                np.testing.assert_array_equal(state[name], packed[place][name], err_msg=one)
-    assert modeler.query("SELECT rating_sum FROM models") == [(model.mean.total,)]
+    modeler.send(some_ratings(10, seed=1))
+    modeler.await_learned(10)
+    return modeler
 
 
-def test_duplicates_poison_and_catalogue(make_modeler: MakeModeler) -> None:
-    modeler = make_modeler()
-    kafka = modeler.kafka
+def test_duplicates_poison_and_catalogue(running: Modeler) -> None:
+    kafka, before = running.kafka, running.learned()
+    counted = running.sums()
+    known = len(list_dead_letters(kafka))
     one = {"user": "u", "item": "i", "rating": 4.0, "timestamp": 1.0}
-    modeler.send_raw([json.dumps(one | {"event_id": f"e{n % 3}"}).encode() for n in range(7)])
+    running.send_raw([json.dumps(one | {"event_id": f"e{n % 3}"}).encode() for n in range(7)])
     load(kafka, kafka.items_topic, [(b"i", b'{"item":"i","title":"T","attributes":{"year":1999}}')])
-    modeler.start()
-    modeler.wait_for(lambda: modeler.learned() >= 8, "all records learned")
+    running.await_learned(before + 8)
     # the same events again in a later micro-batch, and records that cannot be read
-    modeler.send_raw([json.dumps(one | {"event_id": "e1"}).encode()])
+    running.send_raw([json.dumps(one | {"event_id": "e1"}).encode()])
     poison = [b"{", b'{"user":"u"}', json.dumps(one | {"rating": 9}).encode(), b"\xff" * 900_000]
-    modeler.send_raw([poison[0], json.dumps(one).encode(), *poison[1:]])
-    modeler.wait_for(lambda: modeler.learned() >= 14, "all records learned")
+    running.send_raw([poison[0], json.dumps(one).encode(), *poison[1:]])
+    running.await_learned(before + 14)
 
-    sums = modeler.sums()
+    sums = running.sums()
     assert sums.agree
-    assert (sums.records_learned, sums.duplicates, sums.dead_letters) == (13, 5, 4)
-    assert sums.ratings_stored == 4
-    modeler.wait_for(
-        lambda: modeler.query("SELECT bool_and(published) FROM dead_letters")[0][0],
+    assert sums.records_learned - counted.records_learned == 13
+    assert sums.duplicates - counted.duplicates == 5
+    assert sums.dead_letters - counted.dead_letters == 4
+    assert sums.ratings_stored - counted.ratings_stored == 4
+    running.wait_for(
+        lambda: running.query("SELECT bool_and(published) FROM dead_letters")[0][0],
         "dead letters published",
     )
-    letters = list_dead_letters(kafka)
+    letters = list_dead_letters(kafka)[known:]
     assert [letter.value for letter in letters] == poison
     assert letters[2].reason.startswith("rating: 9")
-    assert modeler.query("SELECT title, attributes FROM items") == [("T", {"year": 1999})]
+    assert running.query("SELECT title, attributes FROM items") == [("T", {"year": 1999})]
 
 
-def test_a_second_modeler_is_turned_away(make_modeler: MakeModeler) -> None:
-    modeler = make_modeler(takeover_patience=1)
-    modeler.start()
-    modeler.send(some_ratings(10, seed=2))
-    modeler.await_learned(10)
+def test_a_second_modeler_is_turned_away(running: Modeler) -> None:
+    before = running.learned()
+    running.send(some_ratings(10, seed=2))
+    running.await_learned(before + 10)
     second = subprocess.run(
         [sys.executable, "-m", "modeler", "stream"],
-        env={**os.environ, **modeler.environment},
+        env={**os.environ, **running.environment},
         cwd=REPOSITORY,
         capture_output=True,
         timeout=120,
@@ -125,34 +81,35 @@ def test_a_second_modeler_is_turned_away(make_modeler: MakeModeler) -> None:
     assert second.returncode == 3
     assert b"being learned by another modeler" in second.stderr
     assert b"Traceback" not in second.stderr
-    modeler.send(some_ratings(10, seed=3))
-    assert modeler.await_learned(20).agree
+    running.send(some_ratings(10, seed=3))
+    assert running.await_learned(before + 20).agree
 
 
-def test_redis_is_a_projection_that_comes_back(make_modeler: MakeModeler, redis_url: str) -> None:
-    # without replay and negatives only the rated rows change
-    modeler = make_modeler(replay=0, ranking_rank=0)
-    modeler.start()
+def test_redis_is_a_projection_that_comes_back(running: Modeler) -> None:
+    modeler = running
+    before = modeler.learned()
     modeler.send([("u1", "i1", 4.0), ("u1", "i2", 2.0), ("u1", "i1", 5.0)])
-    modeler.await_learned(3)
+    modeler.await_learned(before + 3)
     keys = Keys(modeler.environment["RECOMMENDER_REDIS_PREFIX"], 1)
-    with redis.Redis.from_url(redis_url) as client:
+    with redis.Redis.from_url(modeler.environment["RECOMMENDER_REDIS_URL"]) as client:
 
-        def projected(offset: int) -> bool:
+        def projected(records: int) -> bool:
             fields = client.hgetall(keys.state)
             offsets = json.loads(fields.get(b"offsets", b"{}"))
-            return offsets.get(modeler.kafka.ratings_topic, {}).get("0") == offset
+            reached = [offset for topic in offsets.values() for offset in topic.values()]
+            return sum(reached) == before + records
 
         modeler.wait_for(lambda: projected(3), "the projection of three ratings")
         ((n, state),) = modeler.query("SELECT n, state FROM user_rows WHERE id = 'u1'")
         assert client.get(keys.user("u1")) == n.to_bytes(4, "little") + bytes(state)
-        assert decode(client.get(keys.rated("u1"))) == {"i1": 5.0, "i2": 2.0}
+        rated = decode(client.get(keys.rated("u1")))
+        assert (rated["i1"], rated["i2"]) == (5.0, 2.0)
 
         client.flushall()
         modeler.send([("u2", "i3", 1.0)])
         modeler.wait_for(lambda: projected(4), "the projection written anew")
         assert client.get(keys.user("u1")) == n.to_bytes(4, "little") + bytes(state)
-        assert decode(client.get(keys.rated("u1"))) == {"i1": 5.0, "i2": 2.0}
+        assert decode(client.get(keys.rated("u1"))) == rated
         ((_, entry),) = client.xrevrange(keys.changes, count=1)
         assert entry[b"reset"] == b"1"
 
@@ -163,22 +120,19 @@ def test_redis_is_a_projection_that_comes_back(make_modeler: MakeModeler, redis_
         assert json.loads(entry[b"users"]) == ["u2"]
 
 
-def test_a_lost_connection_is_taken_up_again(make_modeler: MakeModeler) -> None:
-    modeler = make_modeler()
-    modeler.start()
-    modeler.send(some_ratings(50, seed=4))
-    modeler.await_learned(50)
+def test_a_lost_connection_is_taken_up_again(running: Modeler) -> None:
+    before = running.learned()
+    running.send(some_ratings(50, seed=4))
+    running.await_learned(before + 50)
     # every connection of the modeler and its workers is cut
-    modeler.query(
+    running.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    modeler.send(some_ratings(50, seed=5))
-    started = time.monotonic()
-    assert modeler.await_learned(100).agree
-    assert time.monotonic() - started < 60
-    assert modeler.process is not None
-    assert modeler.process.poll() is None
+    running.send(some_ratings(50, seed=5))
+    assert running.await_learned(before + 100).agree
+    assert running.process is not None
+    assert running.process.poll() is None
 
 
 def test_a_backlog_in_blocks_survives_kills(make_modeler: MakeModeler) -> None:
@@ -208,9 +162,6 @@ def test_one_partition_and_one_block_of_a_backlog_is_an_uninterrupted_run(
     modeler = make_modeler(passes=1, replay=0, backlog=300, backlog_batch=700, blocks=1)
     ratings = some_ratings(3000, seed=8)
     modeler.send(ratings)
-    modeler.start()
-    modeler.wait_for(lambda: modeler.learned() >= 700, "the first micro-batch of the backlog")
-    modeler.kill()
     modeler.start()
     assert modeler.await_learned(3000).agree
     assert_rating_head_of_an_uninterrupted_run(modeler, ratings)
