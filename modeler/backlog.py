@@ -11,11 +11,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql.functions import col
 
 from modeler.committer import Committer
-from modeler.strata import BLOCK_SCHEMA, READ_SCHEMA, Cut, cutter, reader, stratum
+from modeler.strata import BLOCK_SCHEMA, READ_SCHEMA, Cut, cutter, learner, reader
 from modeler.task import Report, Task, added
 from recommender.initial import SIDES, Side
 from recommender.rating_head import Errors
-from recommender.strata import Dealing, deal
+from recommender.strata import Dealing, Schedule, deal
 from storage.as_of import AsOf, furthest
 from storage.staging import Address, slot_of
 from storage.truth import Commit
@@ -46,7 +46,9 @@ class Backlog:
 
     def learn(self, planned: DataFrame, committer: Committer) -> Commit | None:
         """Learn and stage a micro-batch; nothing where it has no record."""
-        blocks = self._blocks or planned.sparkSession.sparkContext.defaultParallelism
+        cores = planned.sparkSession.sparkContext.defaultParallelism
+        blocks = self._blocks or cores
+        schedule = Schedule(blocks, min(blocks, cores))
         before = committer.expected
         started = time.perf_counter()
         read = planned.mapInArrow(
@@ -83,7 +85,7 @@ class Backlog:
                 for version in self._task.versions:
                     cut = Cut(
                         version,
-                        *(blocks, dealings, before, total, count, sampler),
+                        *(schedule, dealings, before, total, count, sampler),
                         self._withdrawals(before.batch + 1, readers),
                     )
                     learners += self._learn_blocks(read, cut)
@@ -113,12 +115,9 @@ class Backlog:
 
     def _learn_blocks(self, read: DataFrame, cut: Cut) -> list[Report]:
         pieces = read.mapInArrow(cutter(self._task, cut), BLOCK_SCHEMA)
-        # Tasks that would only wait for a core learn their blocks in turn with another's: a task
-        # costs more than a small block. Which block it is decides the result, not which task.
-        tasks = min(cut.blocks, read.sparkSession.sparkContext.defaultParallelism)
-        for number in range(cut.blocks):
-            pieces = pieces.repartitionById(tasks, col("task") % tasks).mapInArrow(
-                stratum(self._task, cut, number), BLOCK_SCHEMA
+        for number in range(cut.schedule.rounds):
+            pieces = pieces.repartitionById(cut.schedule.workers, col("task")).mapInArrow(
+                learner(self._task, cut, number), BLOCK_SCHEMA
             )
         return [
             Report.decode(row["payload"].decode()) for row in pieces.select("payload").collect()

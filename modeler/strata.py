@@ -1,13 +1,13 @@
-"""A large micro-batch in B × B blocks, learned stratum by stratum by tasks side by side.
+"""A large micro-batch in B × B blocks, learned by tasks side by side.
 
 Three kinds of tasks, each the function of one step of Spark's plan:
 
 1. `reader`, one for each partition of the log: reads its records and stages history, catalogue
    entries and dead letters. Its ratings stay with Spark, packed.
 2. `cutter`: cuts a reader's ratings into blocks.
-3. `stratum`, B times, as many tasks side by side as there are cores: learns blocks (b, b + s). It
-   reads the rows that it is the first to touch; the item rows then go on to the task that learns
-   them in the next stratum. The last ones stage the rows.
+3. `learner`, one for each core, round after round (`recommender.strata.Schedule`): learns pairs
+   of blocks. It reads the rows that it is the first to touch; the item rows then go on to the
+   task that learns them in the next round. The last ones stage the rows.
 
 Between them only packed blocks travel, through Spark's shuffle. Every task is a function of what
 it is given and of the truth, which nobody changes meanwhile: one that is run again does the same.
@@ -16,12 +16,13 @@ it is given and of the truth, which nobody changes meanwhile: one that is run ag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modeler import loading
 from modeler.reading import read
@@ -34,17 +35,20 @@ from recommender.initial import SIDES, Side
 from recommender.micro_batch import MicroBatch
 from recommender.rating_head import Codes, Errors, Mean
 from recommender.rows import RowFormat, Rows
-from recommender.strata import HEAVY, Dealing, item_block
+from recommender.strata import HEAVY, Dealing, Schedule
 from storage.as_of import AsOf
 from storage.staging import Address, Staged, TaskStore
 
 READ_SCHEMA = "report string, partition int, ratings binary"
-BLOCK_SCHEMA = "task int, kind string, partition int, item_block int, payload binary"
+BLOCK_SCHEMA = (
+    "task int, kind string, partition int, user_block int, item_block int, payload binary"
+)
 _BLOCK = pa.schema(
     [
         ("task", pa.int32()),
         ("kind", pa.string()),
         ("partition", pa.int32()),
+        ("user_block", pa.int32()),
         ("item_block", pa.int32()),
         ("payload", pa.binary()),
     ]
@@ -60,8 +64,8 @@ class Cut:
     ----------
     version : Version
         The model.
-    blocks : int
-        B.
+    schedule : Schedule
+        Of how many blocks, by how many tasks.
     dealt : mapping
         For each side, who belongs to which block.
     before : AsOf
@@ -75,13 +79,18 @@ class Cut:
     """
 
     version: Version
-    blocks: int
+    schedule: Schedule
     dealt: Mapping[Side, Dealing]
     before: AsOf
     total: float
     count: int
     sampler: int
     withdrawals: Address | None = None
+
+    @property
+    def blocks(self) -> int:
+        """B."""
+        return self.schedule.blocks
 
 
 def reader(task: Task, before: AsOf, on_its_way: Address | None, blocks: int) -> Map:
@@ -123,31 +132,34 @@ def cutter(task: Task, cut: Cut) -> Map:
     return run
 
 
-def stratum(task: Task, cut: Cut, number: int) -> Map:
-    """Make the function that learns some blocks of a stratum, in turn (``mapInArrow``)."""
+def learner(task: Task, cut: Cut, number: int) -> Map:
+    """Make the function that learns what a task can in a round (``mapInArrow``)."""
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        blocks: dict[int, list[Piece]] = {}
+        pieces: dict[int, list[Piece]] = {}
         for batch in batches:
             for piece in batch.to_pylist():
-                blocks.setdefault(piece["task"], []).append(piece)
-        for block in sorted(blocks):
+                pieces.setdefault(piece["task"], []).append(piece)
+        for worker in sorted(pieces):
             with store(task.dsn) as kept:
-                yield _blocks(list(_learn(task, kept, cut, number, blocks.pop(block))))
+                yield _blocks(list(_learn(task, kept, cut, number, pieces.pop(worker))))
 
     return run
 
 
 Piece = dict[str, Any]
-Kind = Literal["ratings", "replayed", "users", "items", "report"]
+Kind = Literal["ratings", "replayed", "user", "item", "report"]
 
 
-def _piece(task: int, kind: Kind, partition: int, block: int, payload: bytes) -> Piece:
+def _piece(
+    task: int, kind: Kind, partition: int, user_block: int, item_block: int, payload: bytes
+) -> Piece:
     return {
         "task": task,
         "kind": kind,
         "partition": partition,
-        "item_block": block,
+        "user_block": user_block,
+        "item_block": item_block,
         "payload": payload,
     }
 
@@ -257,95 +269,130 @@ def _cut(kind: Kind, partition: int, ratings: pa.Table, cut: Cut) -> Iterator[Pi
             piece[side] = pa.DictionaryArray.from_arrays(
                 positions.astype(np.int32), ids[side].take(pa.array(few))
             )
-        user_block, block_of_items = divmod(one, cut.blocks)
-        yield _piece(user_block, kind, partition, block_of_items, _packed(pa.table(piece)))
+        pair = divmod(one, cut.blocks)
+        worker = cut.schedule.worker(pair[0])
+        yield _piece(worker, kind, partition, *pair, _packed(pa.table(piece)))
 
 
 def _learn(
     task: Task, store: TaskStore, cut: Cut, number: int, pieces: list[Piece]
 ) -> Iterator[Piece]:
     seconds: dict[str, float] = {}
-    model, settings = cut.version.model, cut.version.settings
-    block = pieces[0]["task"]
-    items_now = item_block(block, number, cut.blocks)
-    last = number == cut.blocks - 1
+    model, settings, schedule = cut.version.model, cut.version.settings, cut.schedule
+    worker = pieces[0]["task"]
+    pairs = schedule.pairs(worker, number)
 
-    now: dict[Kind, list[pa.Table]] = {"ratings": [], "replayed": []}
-    held: dict[Kind, bytes | None] = {"users": None, "items": None}
+    now: dict[tuple[int, int], Tables] = {pair: Tables() for pair in pairs}
+    held: dict[Side, dict[int, bytes]] = {"user": {}, "item": {}}
     before = Report(batch=cut.before.batch + 1, staged=Staged(0))
     for piece in sorted(pieces, key=lambda piece: piece["partition"]):
         kind: Kind = piece["kind"]
+        pair = (piece["user_block"], piece["item_block"])
         if kind == "report":
             before = Report.decode(piece["payload"].decode())
-        elif kind in held:
-            held[kind] = piece["payload"]
-        elif piece["item_block"] == items_now:
-            now[kind].append(_unpacked(piece["payload"]))
+        elif kind in SIDES:
+            held[kind][pair[kind == "item"]] = piece["payload"]
+        elif pair in now:
+            getattr(now[pair], kind).append(_unpacked(piece["payload"]))
         else:
             yield piece
 
     with timed(seconds, "load"):
-        tables = [*now["ratings"], *now["replayed"]]
-        users = _Held(cut, store, "user", held["users"], tables)
-        items = _Held(cut, store, "item", held["items"], tables)
+        every = [table for tables in now.values() for table in tables.all]
+        users = _Held(cut, store, "user", held["user"], every)
+        items = _Held(cut, store, "item", held["item"], every)
     reached(Step.LOADED)
 
+    errors = before.errors.get(model, Errors())
     with timed(seconds, "learn"):
-        new, replayed = (
-            Ratings(
-                _joined([users.codes[at] for at in span], np.int32),
-                _joined([items.codes[at] for at in span], np.int32),
-                _joined([tables[at]["rating"].to_numpy() for at in span], np.float32),
-            )
-            for span in (range(len(now["ratings"])), range(len(now["ratings"]), len(tables)))
-        )
-        errors = micro_batch.learn(
-            MicroBatch(
-                new=new,
-                means=_joined([table["mean"].to_numpy() for table in now["ratings"]], np.float64),
-                mean=Mean(settings.middle, cut.total, cut.count).value,
-                learned=cut.count // cut.blocks,
-                user_rows=users.rows,
-                item_rows=items.rows,
-                replayed=replayed,
-                block=number * cut.blocks + block,
-            ),
-            settings,
-        )
+        mean = Mean(settings.middle, cut.total, cut.count).value
+        for (user_block, item_block), tables in now.items():
+            if tables.all:
+                stratum = schedule.stratum(user_block, item_block)
+                batch = MicroBatch(
+                    **_ratings(users, items, user_block, item_block, tables),
+                    mean=mean,
+                    learned=cut.count // cut.blocks,
+                    block=stratum * cut.blocks + user_block,
+                )
+                errors = errors + micro_batch.learn(batch, settings)
     reached(Step.LEARNED)
 
     staged = Staged(0)
-    if last:
+    if number == schedule.rounds - 1:
         staging = Staging(task, store, before.batch)
         with timed(seconds, "stage"):
-            staging.rows(model, "user", users.ids, users.rows)
+            staging.rows(model, "user", *users.together())
             reached(Step.HALF_STAGED)
-            staging.rows(model, "item", items.ids, items.rows)
+            staging.rows(model, "item", *items.together())
         staged = staging.staged
         reached(Step.STAGED)
     else:
-        # The next stratum's block of this task's users meets the items after these.
-        after = (block - 1) % cut.blocks
-        yield _piece(block, "users", -1, -1, users.packed())
-        yield _piece(after, "items", -1, items_now, items.packed())
+        for block, packed in users.packed():
+            yield _piece(worker, "user", -1, block, -1, packed)
+        for block, packed in items.packed():
+            yield _piece(schedule.holder(block, number + 1), "item", -1, -1, block, packed)
     report = Report(
         batch=before.batch,
         staged=staged,
-        errors={model: before.errors.get(model, Errors()) + errors},
+        errors={model: errors},
         seconds=added([before.seconds, seconds]),
     )
-    yield _piece(block, "report", -1, -1, report.encode().encode())
+    yield _piece(worker, "report", -1, -1, -1, report.encode().encode())
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The ratings of a pair of blocks, as they were cut, in the order of the log's partitions."""
+
+    ratings: list[pa.Table] = field(default_factory=list)
+    replayed: list[pa.Table] = field(default_factory=list)
+
+    @property
+    def all(self) -> list[pa.Table]:
+        """Those to be replayed last."""
+        return [*self.ratings, *self.replayed]
+
+
+def _ratings(
+    users: _Held, items: _Held, user_block: int, item_block: int, tables: Tables
+) -> dict[str, Any]:
+    """What of a `MicroBatch` is a pair of blocks' own."""
+    user_rows, user_codes = users.touched(user_block, tables.all)
+    item_rows, item_codes = items.touched(item_block, tables.all)
+    new = slice(0, len(tables.ratings))
+    replayed = slice(len(tables.ratings), None)
+
+    def joined(some: slice) -> Ratings:
+        values = [table["rating"].to_numpy() for table in tables.all[some]]
+        return Ratings(
+            _joined(user_codes[some], np.int32),
+            _joined(item_codes[some], np.int32),
+            _joined(values, np.float32),
+        )
+
+    return {
+        "new": joined(new),
+        "means": _joined([table["mean"].to_numpy() for table in tables.ratings], np.float64),
+        "user_rows": user_rows,
+        "item_rows": item_rows,
+        "replayed": joined(replayed),
+    }
 
 
 class _Held:
-    """The rows of one side that a task holds: those handed to it, and those it is first to touch.
+    """The rows of one side that a task holds: blocks handed to it, and rows it is first to touch.
 
-    Attributes
+    Parameters
     ----------
-    ids : StringArray
-    rows : Rows
-    codes : list of (length,) int32
-        For each table of ratings, positions in these rows.
+    cut : Cut
+    store : TaskStore
+        The rows that are in no block yet are read from it, all at once.
+    side : {"user", "item"}
+    packed : mapping
+        The blocks handed to it.
+    tables : list of Table
+        All ratings that the task is to learn.
     """
 
     def __init__(
@@ -353,31 +400,60 @@ class _Held:
         cut: Cut,
         store: TaskStore,
         side: Side,
-        packed: bytes | None,
+        packed: Mapping[int, bytes],
         tables: list[pa.Table],
     ) -> None:
-        ids, rows = _unpacked_rows(packed, cut.version.settings.format)
-        columns = [table[side].combine_chunks() for table in tables]
-        self.ids, (_, *places) = loading.coded(
+        self._side = side
+        self._form = cut.version.settings.format
+        self._blocks = {block: _unpacked_rows(one, self._form) for block, one in packed.items()}
+        known = [ids for ids, _ in self._blocks.values()]
+        columns = [table[side].combine_chunks().dictionary for table in tables]
+        ids, (old, *_) = loading.coded(
+            pa.chunked_array(known, pa.string()), *(pa.chunked_array([one]) for one in columns)
+        )
+        self._first = ids.slice(
+            len(old)
+        )  # an id is in one block, so each of the old ones is there once
+        self._rows = loading.rows(cut.version, store, side, self._first, cut.withdrawals)
+
+    def touched(self, block: int, tables: list[pa.Table]) -> tuple[Rows, list[Codes]]:
+        """A block with the rows that these ratings touch, and their positions in it.
+
+        Rows take their places in the order in which they are first touched, whatever else the
+        task has read.
+        """
+        ids, rows = self._blocks.get(block) or _unpacked_rows(None, self._form)
+        columns = [table[self._side].combine_chunks() for table in tables]
+        together, (_, *places) = loading.coded(
             pa.chunked_array([ids]),
             *(pa.chunked_array([column.dictionary]) for column in columns),
         )
-        self.codes = [
+        if len(together) > len(ids):
+            fresh = pc.index_in(together.slice(len(ids)), value_set=self._first).to_numpy()
+            grown = rows.grown(len(together))
+            grown.put(np.arange(len(ids), len(together)), self._rows.take(fresh))
+            rows = grown
+        self._blocks[block] = together, rows
+        return rows, [
             place[column.indices.to_numpy()] for place, column in zip(places, columns, strict=True)
         ]
-        first = self.ids.slice(len(ids))
-        self.rows = rows.grown(len(self.ids))
-        self.rows.put(
-            np.arange(len(ids), len(self.ids)),
-            loading.rows(cut.version, store, side, first, cut.withdrawals),
-        )
 
-    def packed(self) -> bytes:
-        packed = self.rows.pack()
-        rows = pa.Array.from_buffers(
-            pa.binary(packed.dtype.itemsize), len(packed), [None, pa.py_buffer(packed)]
-        )
-        return _packed(pa.table({"id": self.ids, "row": rows}))
+    def together(self) -> tuple[pa.StringArray, Rows]:
+        """All rows."""
+        ids = [ids for ids, _ in self._blocks.values()]
+        rows = [rows.pack() for _, rows in self._blocks.values()]
+        if not ids:
+            return _unpacked_rows(None, self._form)
+        return pa.concat_arrays(ids), Rows.unpack(np.concatenate(rows))
+
+    def packed(self) -> Iterator[tuple[int, bytes]]:
+        """Each block, to be handed on."""
+        for block, (ids, rows) in self._blocks.items():
+            packed = rows.pack()
+            values = pa.Array.from_buffers(
+                pa.binary(packed.dtype.itemsize), len(packed), [None, pa.py_buffer(packed)]
+            )
+            yield block, _packed(pa.table({"id": ids, "row": values}))
 
 
 def _unpacked_rows(packed: bytes | None, form: RowFormat) -> tuple[pa.StringArray, Rows]:

@@ -132,6 +132,16 @@ class Rows:
         for name in ("n", "bias", "factors", "ranking", "step"):
             getattr(self, name)[where] = getattr(rows, name)
 
+    def take(self, where: npt.NDArray[np.intp]) -> Rows:
+        """The rows at the positions ``where`` (a copy)."""
+        return Rows(
+            n=self.n[where],
+            bias=self.bias[where],
+            factors=self.factors[where],
+            ranking=self.ranking[where],
+            step=self.step[where],
+        )
+
     def grown(self, length: int) -> Rows:
         """These rows, followed by zeroed ones up to ``length``."""
         grown = Rows.empty(length, self.format)

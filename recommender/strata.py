@@ -4,6 +4,12 @@ Users and items are cut into B blocks each. In stratum s, block b of the users m
 ``(b + s) mod B`` of the items: no two of the B pairs touch the same row, so they are learned at
 the same time, and the result is that of learning them one after the other.
 
+With fewer workers than blocks the strata need not be waited for one by one. A worker has a group of
+W-th part of the users' blocks, and goes as far as it can with the items' blocks that are with it:
+in its first round with those of its own group, half of the pairs, in the next W - 1 rounds with the
+groups of the others, as they come, and in a last one with the rest of the first. Each row meets the
+others in the order of the strata nevertheless, so the result is the same, bit for bit, for any W.
+
 Ids with many ratings are dealt out one by one, the largest first, to the block that has the fewest
 ratings; all others by a hash of the id, so that every block gets its fair share of ratings, less
 what the dealt-out ones of it have. However skewed the ratings are, no block waits long for another.
@@ -34,9 +40,59 @@ _SALT = 0xA0761D6478BD642F
 HEAVY = 1 / 16
 
 
-def item_block(user_block: int, stratum: int, blocks: int) -> int:
-    """Which block of the items a block of the users meets in a stratum."""
-    return (user_block + stratum) % blocks
+@dataclass(frozen=True)
+class Schedule:
+    """Which worker learns which pairs of blocks, and when.
+
+    Attributes
+    ----------
+    blocks : int
+        B.
+    workers : int
+        W, at most B.
+    """
+
+    blocks: int
+    workers: int
+
+    @property
+    def rounds(self) -> int:
+        """After each the items' blocks change places."""
+        return self.workers + (self.workers < self.blocks)
+
+    def worker(self, block: int) -> int:
+        """Who has a block of the users throughout, and that block of the items at first."""
+        return block * self.workers // self.blocks
+
+    def holder(self, item_block: int, number: int) -> int:
+        """Who has a block of the items in a round."""
+        return (self.worker(item_block) - number) % self.workers
+
+    def stratum(self, user_block: int, item_block: int) -> int:
+        """The stratum of a pair."""
+        return (item_block - user_block) % self.blocks
+
+    def pairs(self, worker: int, number: int) -> list[tuple[int, int]]:
+        """Blocks of users and items that a worker learns in a round, in this order.
+
+        Examples
+        --------
+        >>> Schedule(blocks=3, workers=3).pairs(worker=2, number=1)
+        [(2, 0)]
+        >>> halves = Schedule(blocks=4, workers=2)
+        >>> halves.pairs(worker=0, number=0), halves.pairs(worker=0, number=2)
+        ([(0, 0), (1, 1), (0, 1)], [(1, 0)])
+        """
+        users, items = (
+            [block for block in range(self.blocks) if holder(block) == worker]
+            for holder in (self.worker, lambda block: self.holder(block, number))
+        )
+        pairs = [(user, item) for user in users for item in items]
+        if number == 0:
+            pairs = [(user, item) for user, item in pairs if item >= user]
+        elif number == self.workers:
+            pairs = [(user, item) for user, item in pairs if item < user]
+        return sorted(pairs, key=lambda pair: self.stratum(*pair))
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 import pytest
 
 from modeler.backlog import dealt
-from modeler.strata import Cut, cutter, reader, stratum
+from modeler.strata import Cut, cutter, learner, reader
 from modeler.task import Report, Task, Version
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
 from recommender.rows import Rows
+from recommender.strata import Schedule
 from storage.settings import PostgresSettings
 from storage.staging import Address, TaskStore, rows_of, slot_of
 from storage.truth import Lease, Truth
@@ -98,6 +99,7 @@ def learn(
     log: list[pa.RecordBatch],
     blocks: int,
     shuffle: random.Random | None = None,
+    workers: int | None = None,
 ) -> Learned:
     """What Spark does: run the tasks, and bring what they give to the next ones, in any order."""
     with closing(Truth(PostgresSettings(postgres_dsn=dsn))) as truth:
@@ -107,17 +109,18 @@ def learn(
     read = [one for part in log for one in reader(task, lease.as_of, None, blocks)(iter([part]))]
     readers = [Report.decode(one["report"][0].as_py()) for one in read]
     total, count = sum(one.total for one in readers), sum(one.count for one in readers)
-    cut = Cut(version, blocks, dealt(readers, blocks), lease.as_of, total, count, sampler=0)
+    schedule = Schedule(blocks, workers or blocks)
+    cut = Cut(version, schedule, dealt(readers, blocks), lease.as_of, total, count, sampler=0)
 
     pieces = [piece for part in read for piece in cutter(task, cut)(iter([part]))]
-    for number in range(blocks):
+    for number in range(schedule.rounds):
         moved = pa.Table.from_batches(pieces)
         pieces = []
-        for block in range(blocks):
-            own = moved.filter(pc.equal(moved["task"], block))
+        for worker in range(schedule.workers):
+            own = moved.filter(pc.equal(moved["task"], worker))
             if shuffle is not None:
                 own = own.take(pa.array(shuffle.sample(range(len(own)), len(own))))
-            pieces += stratum(task, cut, number)(iter(own.combine_chunks().to_batches()))
+            pieces += learner(task, cut, number)(iter(own.combine_chunks().to_batches()))
     learners = [
         Report.decode(text.decode()) for part in pieces for text in part["payload"].to_pylist()
     ]
@@ -187,6 +190,14 @@ def test_the_order_in_which_pieces_arrive_changes_nothing(dsn: str, lease: Lease
     again = learn(dsn, lease, log, 4, random.Random(2))
     assert first.rows == again.rows
     assert [one.errors for one in first.learners] == [one.errors for one in again.learners]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_however_many_tasks_share_the_blocks_the_bits_are_the_same(
+    dsn: str, lease: Lease, workers: int
+) -> None:
+    log = log_of(skewed(3000, seed=3), PARTITIONS)
+    assert learn(dsn, lease, log, 5, workers=workers).rows == learn(dsn, lease, log, 5).rows
 
 
 def test_no_block_waits_long_for_one_with_the_hot_ids(dsn: str, lease: Lease) -> None:

@@ -19,11 +19,13 @@ from hypothesis import strategies as st
 
 from modeler.backlog import dealt
 from modeler.block import learner
-from modeler.strata import Cut, cutter, reader, stratum
+from modeler.strata import Cut, cutter, reader
+from modeler.strata import learner as learner_of_blocks
 from modeler.task import Report, Task, Version
 from modeler.verify import VerifySettings, sums
 from recommender.model_settings import ModelSettings
 from recommender.rating_head import Errors
+from recommender.strata import Schedule
 from storage.as_of import AsOf, furthest
 from storage.settings import PostgresSettings
 from storage.staging import Address, TaskStore, slot_of
@@ -32,6 +34,7 @@ from storage.truth import Commit, Lease, Truth
 SETTINGS = ModelSettings(rank=2, ranking_rank=2, negatives=2, replay=3)
 PARTITIONS = 2
 BLOCKS = 2
+SCHEDULE = Schedule(BLOCKS, workers=2)
 
 
 @dataclass(frozen=True)
@@ -167,14 +170,14 @@ class Learner:
         if sampler is not None:
             dealings = dealt(readers, BLOCKS)
             version = self.task.serving
-            cut = Cut(version, BLOCKS, dealings, before, total, count, sampler, withdrawals)
+            cut = Cut(version, SCHEDULE, dealings, before, total, count, sampler, withdrawals)
             pieces = [piece for part in read for piece in cutter(self.task, cut)(iter([part]))]
-            for number in range(BLOCKS):
+            for number in range(SCHEDULE.rounds):
                 moved = pa.Table.from_batches(pieces)
                 pieces = []
-                for block in range(BLOCKS):
-                    own = moved.filter(pa.compute.equal(moved["task"], block))
-                    pieces += stratum(self.task, cut, number)(
+                for worker in range(SCHEDULE.workers):
+                    own = moved.filter(pa.compute.equal(moved["task"], worker))
+                    pieces += learner_of_blocks(self.task, cut, number)(
                         iter(own.combine_chunks().to_batches())
                     )
             learners = [

@@ -8,17 +8,48 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recommender.strata import deal, item_block
+from recommender.strata import Schedule, deal
+
+
+def turns(schedule: Schedule) -> list[list[tuple[int, int, int]]]:
+    """Worker and pair, round by round."""
+    return [
+        [
+            (worker, *pair)
+            for worker in range(schedule.workers)
+            for pair in schedule.pairs(worker, n)
+        ]
+        for n in range(schedule.rounds)
+    ]
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 8])
-def test_in_a_stratum_no_two_tasks_touch_a_row_and_all_pairs_meet_once(blocks: int) -> None:
-    met = set()
-    for stratum in range(blocks):
-        pairs = [(block, item_block(block, stratum, blocks)) for block in range(blocks)]
-        assert len({items for _, items in pairs}) == blocks
-        met.update(pairs)
-    assert met == {(x, y) for x in range(blocks) for y in range(blocks)}
+def test_with_a_worker_for_each_block_a_round_is_a_stratum(blocks: int) -> None:
+    for stratum, turn in enumerate(turns(Schedule(blocks, blocks))):
+        assert turn == [(b, b, (b + stratum) % blocks) for b in range(blocks)]
+
+
+@given(
+    st.integers(1, 12).flatmap(lambda blocks: st.tuples(st.just(blocks), st.integers(1, blocks)))
+)
+def test_all_pairs_meet_once_and_in_the_order_of_the_strata(size: tuple[int, int]) -> None:
+    schedule = Schedule(*size)
+    blocks = schedule.blocks
+    users: dict[int, list[int]] = {block: [] for block in range(blocks)}
+    items: dict[int, list[int]] = {block: [] for block in range(blocks)}
+    for number, turn in enumerate(turns(schedule)):
+        for side in (1, 2):  # no two workers touch a block in one round
+            at = {(one[0], one[side]) for one in turn}
+            assert len({block for _, block in at}) == len(at)
+        for worker, user, item in turn:
+            assert schedule.holder(item, number) == worker == schedule.worker(user)
+            users[user].append(item)
+            items[item].append(user)
+    # as one stratum after the other has it
+    for block in range(blocks):
+        assert users[block] == [(block + stratum) % blocks for stratum in range(blocks)]
+        assert items[block] == [(block - stratum) % blocks for stratum in range(blocks)]
+    assert schedule.rounds <= schedule.workers + 1
 
 
 @given(
