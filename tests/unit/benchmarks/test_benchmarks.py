@@ -93,7 +93,7 @@ def test_a_race_takes_out_the_hopeless_and_leaves_a_leader_near_the_best() -> No
         assert out["hopeless: constant great steps"] <= 20_000
         assert out["hopeless: hardly moves"] <= 20_000
         assert rmse[found["orders"][order]["leader"]] <= 1.01 * min(rmse.values())
-        assert rmse["hopeless: hardly moves"] == max(rmse.values())
+        assert all(name.startswith("hopeless") for name in sorted(rmse, key=rmse.get)[-2:])
         assert found["of_them_somebody_taken_out"][order] == 0
     # Another order is another stream, the same settings another model.
     assert found["prequential_rmse"]["file"] != found["prequential_rmse"]["shuffled"]
