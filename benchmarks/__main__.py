@@ -16,6 +16,7 @@ from benchmarks.growth import growth
 from benchmarks.ingest import ingest
 from benchmarks.kernel import kernel
 from benchmarks.predict import predict
+from benchmarks.race import race
 from benchmarks.recommend import recommend
 from benchmarks.recovery import recovery
 from benchmarks.stream import stream
@@ -37,6 +38,7 @@ for benchmark in (
     ingest,
     kernel,
     predict,
+    race,
     recommend,
     recovery,
     stream,

@@ -51,7 +51,7 @@ def accuracy(
     as_json: Json = False,
 ) -> None:
     """RMSE and ranking of one streaming pass on 80 % of the ratings, judged by the rest."""
-    path = data or next((place for place in _MOVIELENS if place.exists()), None)
+    path = data or movielens()
     if generated or path is None:
         truth = world(_USERS, _ITEMS, _SEED)
         split = random_split(truth.dataset(_RATINGS))
@@ -85,6 +85,11 @@ def accuracy(
             "rmse_warm_deviation": float(np.std([run["rmse_warm"] for run in runs])),
         }
     show("accuracy", {**about, "seeds": seeds, "methods": methods}, as_json)
+
+
+def movielens() -> Path | None:
+    """Where ml-latest-small is; None where it is not at hand."""
+    return next((place for place in _MOVIELENS if place.exists()), None)
 
 
 def _judge(method: Method, split: Split, settings: ModelSettings) -> dict[str, float | int]:

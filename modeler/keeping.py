@@ -17,6 +17,7 @@ from modeler.drift_watch import DriftWatch
 from modeler.race_keeping import RaceKeeping
 from modeler.refit_schedule import RefitSchedule
 from modeler.settings import ModelerSettings
+from modeler.steps import Change, reached
 from recommender.errors import RecommenderError, Refused, UnknownModel
 from storage.models import Registry
 from storage.settings import PublishSettings
@@ -102,7 +103,7 @@ class Housekeeping:
         """Do so."""
         for model in registry.retire_abandoned():
             log.info("abandoned training cleared away", model=model)
-        for model in registry.sweep():
+        for model in registry.sweep(written=lambda: reached(Change.SWEEPING)):
             log.info("rows dropped", model=model)
 
     def close(self) -> None:

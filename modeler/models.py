@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modeler.showing import number
+from modeler.steps import Change, reached
 from recommender.settings import load
 from storage.models import Registry
 from storage.settings import PostgresSettings, PublishSettings
@@ -79,7 +80,8 @@ def promote(
 ) -> None:
     """Put a candidate in service; the model that served goes on learning, for a rollback."""
     with _registry() as (registry, settings):
-        registry.promote(model, settings, force=force)
+        registry.promote(model, settings, force=force, written=lambda: reached(Change.PROMOTING))
+        reached(Change.PROMOTED)
         _told(registry, settings, model, as_json)
 
 
@@ -87,14 +89,17 @@ def promote(
 def rollback(as_json: AsJson = False) -> None:
     """Put the model that served before back in service."""
     with _registry() as (registry, settings):
-        _told(registry, settings, registry.rollback(), as_json)
+        model = registry.rollback(written=lambda: reached(Change.ROLLING_BACK))
+        reached(Change.ROLLED_BACK)
+        _told(registry, settings, model, as_json)
 
 
 @models.command()
 def retire(model: Number, as_json: AsJson = False) -> None:
     """Take a model out of use, and drop its rows; not the one that serves."""
     with _registry() as (registry, settings):
-        registry.retire(model)
+        registry.retire(model, written=lambda: reached(Change.RETIRING))
+        reached(Change.RETIRED)
         _told(registry, settings, model, as_json)
 
 

@@ -1,4 +1,4 @@
-"""The named steps of a micro-batch and of a refit, at which a test may kill who takes them.
+"""Named steps of micro-batches, refits and changes of the registry: a test may kill who takes them.
 
 They are where a kill could do harm: between any two of them something has been written that the
 other side does not know of yet. ``RECOMMENDER_KILL_AT`` unset, reaching one costs a comparison.
@@ -57,13 +57,33 @@ class Step(Enum):
         return self in _IN_REFIT
 
 
+class Change(Enum):
+    """A moment of a change of the registry, which is one transaction; otherwise as `Step`."""
+
+    PROMOTING = "promote, in the transaction: all is written, nothing is committed"
+    PROMOTED = "promote: committed, whoever asked for it does not know"
+    ROLLING_BACK = "rollback, in the transaction: all is written, nothing is committed"
+    ROLLED_BACK = "rollback: committed, whoever asked for it does not know"
+    RETIRING = "retire, in the transaction: all is written, nothing is committed"
+    RETIRED = "retire: committed, whoever asked for it does not know"
+    SWEEPING = "in the transaction that drops a retired model's rows: nothing is committed"
+
+    @property
+    def word(self) -> str:
+        """The moment as it is named in the setting."""
+        return self.name.lower().replace("_", "-")
+
+
 _IN_TASK = frozenset({Step.PARSED, Step.LOADED, Step.LEARNED, Step.HALF_STAGED, Step.STAGED})
 _IN_REFIT = frozenset(
     {
         *(Step.TRAINING, Step.TRAINED, Step.HALF_WRITTEN, Step.WRITTEN, Step.JOINING, Step.JOINED),
     }
 )
-_BY_WORD = {step.word: step for step in Step}
+_BY_WORD: dict[str, Step | Change] = {
+    **{step.word: step for step in Step},
+    **{change.word: change for change in Change},
+}
 
 
 class KillSettings(Settings):
@@ -71,8 +91,9 @@ class KillSettings(Settings):
 
     kill_at: str | None = Field(
         None,
-        description="For tests: `step` or `step:n`, several with commas; the modeler, or the "
-        "worker where the step is a task's, kills itself when it reaches the step the n-th time. "
+        description="For tests: `step` or `step:n`, several with commas; the modeler, the "
+        "worker where the step is a task's, or the command that takes it, kills itself when it "
+        "reaches the step the n-th time. "
         f"Steps: {', '.join(_BY_WORD)}.",
     )
 
@@ -84,7 +105,7 @@ class KillSettings(Settings):
         return value
 
 
-def parse(text: str) -> dict[Step, int]:
+def parse(text: str) -> dict[Step | Change, int]:
     """Which step is to be fatal the how-manieth time.
 
     Raises
@@ -97,7 +118,7 @@ def parse(text: str) -> dict[Step, int]:
     >>> parse("merged:3,staged") == {Step.MERGED: 3, Step.STAGED: 1}
     True
     """
-    wanted = {}
+    wanted: dict[Step | Change, int] = {}
     for part in text.split(","):
         word, _, time = part.partition(":")
         if word not in _BY_WORD or not (time or "1").isdecimal() or int(time or 1) < 1:
@@ -107,19 +128,22 @@ def parse(text: str) -> dict[Step, int]:
 
 
 _KILL_AT = os.environ.get(f"{PREFIX}KILL_AT")
-_times: Counter[Step] = Counter()
+_times: Counter[Step | Change] = Counter()
 
 
-def reached(step: Step) -> None:
+def reached(step: Step | Change) -> None:
     """Take note that a step is reached; here a test may have this process killed."""
     if _KILL_AT is not None:
         _die_where_wanted(step, _KILL_AT)
 
 
-def _die_where_wanted(step: Step, kill_at: str) -> None:
+def _die_where_wanted(step: Step | Change, kill_at: str) -> None:
     _times[step] += 1
-    if parse(kill_at).get(step) == _times[step] and (not step.in_task or _first_worker(step)):
-        os.kill(os.getpid(), signal.SIGKILL)
+    if parse(kill_at).get(step) != _times[step]:
+        return
+    if isinstance(step, Step) and step.in_task and not _first_worker(step):
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _first_worker(step: Step) -> bool:

@@ -9,10 +9,14 @@ the best early need not stay the best; with half-life h in ratings, and a_t rati
     m = (Σ w_t)² / Σ w_t²       T = D / √(V / (m - 1))
 
 T is the paired t statistic of m effective micro-batches with m - 1 degrees of freedom (without
-fading and with equal batches exactly that of `scipy.stats.ttest_rel`). A contestant is taken out
-when T exceeds the quantile of level ``1 - δ / (c k (k + 1))``: c contestants are tested at look k,
-and all looks together err with probability δ at most (union bound, as in Hoeffding races), as far
-as micro-batches are independent. The leader is who has the lowest faded loss.
+fading and with equal batches exactly that of `scipy.stats.ttest_rel`). The leader is who has the
+lowest faded loss. At look k, with c contestants besides the leader, one is taken out when T exceeds
+the quantile of level ``1 - δ / (c (c + 1) k (k + 1))``. Anybody may turn out to lead, so as many
+comparisons as there are ordered pairs, c (c + 1), could go wrong; over all pairs and looks the
+levels add up to δ (union bound, as in Hoeffding races), as far as micro-batches are independent.
+Between contestants that differ in their seed alone they are (docs/performance.md, ``race``). A look
+is taken when the ratings have grown by a fifth since the last one, or by a fifth of h: each look
+more makes all later ones stricter.
 
 Places that become free may be taken by neighbours of the leader: its model as it is, with settings
 a little different, so that they lose nothing of what has been learned.
@@ -41,6 +45,8 @@ from recommender.rating_head import Codes, Errors
 from recommender.rows import Floats
 from recommender.settings import Settings
 
+# From look to look: of the ratings so far, at most of the half-life.
+_GROWTH = 0.2
 # Of a batch's weight when it was new: what is fainter is forgotten.
 _FAINTEST = 1e-4
 # The settings that a neighbour may have otherwise: those that change steps, not the rows' shape.
@@ -119,6 +125,7 @@ class Judgement:
         self._losses: dict[str, list[float]] = {name: [] for name in names}
         self._sizes: list[int] = []
         self._looks = 0
+        self._next_look = 0.0  # ratings
 
     @property
     def running(self) -> list[str]:
@@ -188,10 +195,12 @@ class Judgement:
     def _worse(self) -> list[Pruned]:
         leader = self.leader
         tested = [name for name in self._losses if name != leader and self.is_warm(name)]
-        if not tested or not self.is_warm(leader):
+        if not tested or not self.is_warm(leader) or self.ratings < self._next_look:
             return []
         self._looks += 1
-        level = self.settings.race_error / (len(tested) * self._looks * (self._looks + 1))
+        self._next_look = self.ratings + _GROWTH * min(self.ratings, self.settings.race_half_life)
+        pairs = len(tested) * (len(tested) + 1)
+        level = self.settings.race_error / (pairs * self._looks * (self._looks + 1))
         found = []
         for name in tested:
             length = min(len(self._losses[one]) for one in (name, leader))

@@ -99,6 +99,13 @@ class RefitSettings(Settings):
     refit_blocks: int = Field(
         4, ge=1, le=256, description="Blocks of users and of items: so many may learn at once."
     )
+    refit_threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Threads that learn blocks, 0: one for each core. Beside a stream fewer leave "
+        "it more; the result is the same.",
+    )
 
 
 @dataclass(frozen=True)
@@ -184,7 +191,8 @@ def refit(
         curve.append(epoch)
         progress(epoch)
 
-    with ThreadPoolExecutor(min(settings.refit_blocks, os.cpu_count() or 1)) as pool:
+    threads = settings.refit_threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(min(settings.refit_blocks, threads)) as pool:
         epochs, ranking_epochs = settings.refit_epochs, settings.refit_ranking_epochs
         if settings.refit_validation_share:
             epochs, ranking_epochs = _enough_epochs(train, made, settings, told, pool)

@@ -16,7 +16,7 @@ follow.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -221,7 +221,14 @@ class Registry:
                 versions = [_version(cur, model)]
             return [_judged(cur, one, serving, settings) for one in versions]
 
-    def promote(self, model: int, settings: PublishSettings, *, force: bool = False) -> Verdict:
+    def promote(
+        self,
+        model: int,
+        settings: PublishSettings,
+        *,
+        force: bool = False,
+        written: Callable[[], object] = lambda: None,
+    ) -> Verdict:
         """Put a candidate in service; the model that served goes on learning, for a rollback.
 
         Of the models that served before, ``keep_models`` are kept; older ones are retired.
@@ -232,6 +239,8 @@ class Registry:
         settings : PublishSettings
         force : bool
             Whatever the gate says.
+        written : callable
+            Called when all is written and nothing is committed.
 
         Returns
         -------
@@ -257,10 +266,11 @@ class Registry:
             why = "passed the gate" if verdict.state == "passed" else f"forced; {verdict.state}"
             _serve(cur, candidate, serving, f"{why}: {verdict.reason}")
             self._keep(cur, settings.keep_models)
+            written()
         return verdict
 
-    def rollback(self) -> int:
-        """Put the model that served before back in service.
+    def rollback(self, written: Callable[[], object] = lambda: None) -> int:
+        """Put the model that served before back in service; `written` as in `promote`.
 
         Returns
         -------
@@ -280,10 +290,16 @@ class Registry:
             _serve(
                 cur, _version(cur, before[0]), serving, f"rolled back from model {serving.model}"
             )
+            written()
         return before[0]
 
-    def retire(self, model: int, reason: str = "retired by hand") -> None:
-        """Take a model out of use; what is written about it stays.
+    def retire(
+        self,
+        model: int,
+        reason: str = "retired by hand",
+        written: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Take a model out of use; what is written about it stays. `written` as in `promote`.
 
         Raises
         ------
@@ -298,6 +314,7 @@ class Registry:
             if status == "retired":
                 raise Refused(f"model {model} is retired already")
             retire(cur, [model], reason)
+            written()
 
     def explain(self, model: int, reason: str) -> None:
         """Write why a model has its status."""
@@ -317,7 +334,9 @@ class Registry:
             retire(cur, gone, "its training did not end: the trainer is gone")
         return gone
 
-    def sweep(self, grace: float = GRACE) -> list[int]:
+    def sweep(
+        self, grace: float = GRACE, written: Callable[[], object] = lambda: None
+    ) -> list[int]:
         """Drop the rows of models that have been retired for some time.
 
         Safe to repeat; where somebody is reading for long it is left to the next one.
@@ -326,6 +345,8 @@ class Registry:
         ----------
         grace : float
             Seconds since they were retired.
+        written : callable
+            Called when a model's rows are dropped and nothing is committed.
 
         Returns
         -------
@@ -347,6 +368,7 @@ class Registry:
             with suppress(LockNotAvailable), self._connection, self._connection.cursor() as cur:
                 cur.execute(f"SET LOCAL lock_timeout = {_DROP_PATIENCE_MS}")
                 drop_partitions(cur, model)
+                written()
                 dropped.append(model)
         return dropped
 

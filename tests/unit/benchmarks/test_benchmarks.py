@@ -85,6 +85,20 @@ def test_fit_judges_both_by_the_same_ratings(spark: object) -> None:
     assert 1_900 < found["ratings_learned"] < 2_100
 
 
+def test_a_race_takes_out_the_hopeless_and_leaves_a_leader_near_the_best() -> None:
+    found = figures("race", "--generated", "--size=30000", "--equals=1")
+
+    for order in ("time", "file", "shuffled"):
+        out, rmse = found["out_after"][order], found["prequential_rmse"][order]
+        assert out["hopeless: constant great steps"] <= 20_000
+        assert out["hopeless: hardly moves"] <= 20_000
+        assert rmse[found["orders"][order]["leader"]] <= 1.01 * min(rmse.values())
+        assert all(name.startswith("hopeless") for name in sorted(rmse, key=rmse.get)[-2:])
+        assert found["of_them_somebody_taken_out"][order] == 0
+    # Another order is another stream, the same settings another model.
+    assert found["prequential_rmse"]["file"] != found["prequential_rmse"]["shuffled"]
+
+
 def test_wrong_setting_of_the_stream_is_refused() -> None:
     result = CliRunner().invoke(app, ["stream", "--set", "rank"])
 

@@ -45,14 +45,12 @@ def test_blocks_of_a_stratum_share_no_row_and_every_rating_is_in_one(blocks: int
     assert sorted(found.tolist()) == list(range(700))
 
 
-def test_the_same_seed_gives_the_same_bits_however_many_threads(
-    split: Split, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = RefitSettings(**SMALL, refit_epochs=3, refit_ranking_epochs=6)
+def test_the_same_seed_gives_the_same_bits_however_many_threads(split: Split) -> None:
+    settings = RefitSettings(**SMALL, refit_epochs=3, refit_ranking_epochs=6, refit_threads=4)
 
     first = refit(split.train, ModelSettings(), settings).model
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    second = refit(split.train, ModelSettings(), settings).model
+    alone = settings.model_copy(update={"refit_threads": 1})
+    second = refit(split.train, ModelSettings(), alone).model
     other = refit(split.train, ModelSettings(seed=7), settings).model
 
     assert first.item_rows.pack().tobytes() == second.item_rows.pack().tobytes()
