@@ -130,7 +130,7 @@ class Counts(Answer):
 
 
 class Model(Answer):
-    """The model that is serving."""
+    """The model that is serving; `lag`: records in the log that wait to be learned, if known."""
 
     model: int | None = None
     as_of: AsOf = AsOf()
@@ -138,6 +138,7 @@ class Model(Answer):
     data: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
     counts: Counts = Counts()
+    lag: int | None = None
     series: list[Measurement] = Field(default_factory=list)
 
 

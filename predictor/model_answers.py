@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from predictor.answers import AsOf
+
 
 class Prequential(BaseModel):
     """Errors on the latest ratings that this model and the serving one have tested."""
@@ -25,7 +27,15 @@ class Gate(BaseModel):
     reason: str = Field(description="In words, with figures.")
 
 
-class ModelVersion(BaseModel):
+class AsOfAll(BaseModel):
+    """What every answer about models says."""
+
+    as_of: AsOf = Field(
+        description="How far the serving model has learned; models that learn are as far."
+    )
+
+
+class Described(BaseModel):
     """One model."""
 
     model: int
@@ -49,10 +59,14 @@ class ModelVersion(BaseModel):
     reason: str = Field(description="Why it has its status.")
 
 
-class ModelList(BaseModel):
+class ModelVersion(Described, AsOfAll):
+    """One model, by itself."""
+
+
+class ModelList(AsOfAll):
     """All models, the latest first."""
 
-    models: list[ModelVersion]
+    models: list[Described]
 
 
 class Promotion(BaseModel):
@@ -89,7 +103,7 @@ class Cost(BaseModel):
     share: float = Field(description="Of all models that learn: about that of a micro-batch.")
 
 
-class RaceDescription(BaseModel):
+class RaceDescription(AsOfAll):
     """The race that is going on, or the last one."""
 
     race: int | None = Field(description="Null: none has been run.")

@@ -267,7 +267,7 @@ def test_walking_between_the_pages(browser: Browser, stage: Stage) -> None:
     page = stage.open(browser)
     expect(page.locator(".panel-recommended .film-name")).to_have_count(10)
     page.get_by_role("link", name="Live").click()
-    expect(page.locator(".panel-figures .figure")).to_have_count(7)
+    expect(page.locator(".panel-figures .figure")).to_have_count(8)
     expect(page).to_have_title("Live · Recommender")
     expect(page.get_by_role("link", name="Live")).to_have_attribute("aria-current", "page")
     expect(page.locator(".panel-accuracy .panel-status")).to_contain_text("30,000 ratings")

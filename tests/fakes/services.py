@@ -56,6 +56,7 @@ class World:
     learned: int = 0  # next offset
     series: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    lag: int | None = 0  # records that wait in the log; None: the modeler does not tell
     refuse_item: str | None = None
     versions: bool = True  # whether the predictor keeps versions of its model
     racing: bool = False  # whether a race of settings is going on
@@ -406,6 +407,7 @@ def predictor(world: World) -> FastAPI:
             "model": 1,
             "as_of": _as_of(world),
             "status": "serving",
+            "lag": world.lag,
             "data": world.data,
             "settings": {"rank": 32},
             "counts": {

@@ -312,11 +312,14 @@ def test_where_the_data_is_from(data: str, marked: bool) -> None:
 
 
 def test_the_live_page_shows_figures_and_settings() -> None:
-    world = World()
+    world = World(lag=1_234)
     world.stream(2)
 
     async def steps(user: User) -> None:
         await until(lambda: text(user, "figure-RMSE") != "–", "the figures")
+        assert text(user, "figure-waiting") == "1,234"
+        world.lag = None
+        await until(lambda: text(user, "figure-waiting") == "–", "nothing known")
         # the fake's errors of two equal batches: 1.17 and 1.1157; its MAE is always 0.7
         assert text(user, "figure-RMSE") == "1.143"
         assert text(user, "figure-MAE") == "0.700"
