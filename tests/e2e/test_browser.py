@@ -187,6 +187,19 @@ def test_a_visitor_survives_a_reload(browser: Browser, stage: Stage) -> None:
     page.reload()
     expect(who).to_have_text(before)
     expect(page.locator(".panel-ratings .film-name")).to_have_text(["Heat"])
+    # Two tabs of one browser are one visitor: what is given in one is seen, and sent, once.
+    other = page.context.new_page()
+    other.goto(stage.url)
+    expect(other.locator(".panel-ratings .film-name")).to_have_text(["Heat"])
+    stage.world.ingest_away = True
+    rate(page, "Rate Alien (1979)", 5)
+    expect(page.locator(".panel-search .panel-status")).to_contain_text("1 rating kept here")
+    stage.world.ingest_away = False
+    expect(other.locator(".panel-ratings .film-name")).to_have_text(["Alien", "Heat"])
+    for tab in (page, other):
+        expect(tab.locator(".panel-search .panel-status")).not_to_contain_text("kept here")
+        expect(tab.locator(".panel-recommended .film-name").first).to_have_text("The Matrix")
+    assert [entry["item"] for entry in stage.world.log] == ["2", "6"]
 
 
 def test_titles_are_no_markup(browser: Browser, stage: Stage) -> None:
