@@ -60,6 +60,7 @@ class World:
     refuse_item: str | None = None
     versions: bool = True  # whether the predictor keeps versions of its model
     racing: bool = False  # whether a race of settings is going on
+    als: float | None = None  # RMSE of batch ALS, as the first version has measured it
     serving: int = 1
     retired: set[int] = field(default_factory=set)
     admin_key: str = "a-key-of-the-operator"
@@ -325,13 +326,14 @@ def predictor(world: World) -> FastAPI:
 
     def version(number: int) -> dict[str, Any]:
         serves, gone = number == world.serving, number in world.retired
+        als = {"als_rmse": world.als} if world.als and number == 1 else {}
         return {
             "model": number,
             "status": "serving" if serves else "retired" if gone else "candidate",
             "created_at": "2026-01-31T02:00:00+00:00",
             "settings": {"rank": 32 * number, "decay": 0.5},
             "ratings": 1000 * number,
-            "metrics": {"rmse": 0.9 - 0.01 * number, "mae": 0.7, "ndcg@10": 0.25},
+            "metrics": {"rmse": 0.9 - 0.01 * number, "mae": 0.7, "ndcg@10": 0.25, **als},
             "prequential": {"ratings": 10, "rmse": 0.88, "rmse_serving": 0.89},
             "gate": {"state": "none" if serves else "passed", "reason": "0.88 beside 0.89"},
             "reason": "a refit <b>from</b> the stored ratings",

@@ -672,5 +672,11 @@ def test_versions_trained_in_batch_are_dashed_lines_of_the_main_figure() -> None
             {"yAxis": 0.88, "name": "model 2, trained in batch"},
             {"yAxis": 0.89, "name": "model 1, trained in batch"},
         ]
+        world.als = 0.9123
+        await user.open("/live")
+        (chart,) = user.find(marker="chart").elements
+        mark = chart.options["series"][1]["markLine"]  # type: ignore[attr-defined]
+        await until(lambda: len(mark["data"]) == 3, "that of ALS")
+        assert (mark["data"][2]["name"], mark["data"][2]["yAxis"]) == ("batch ALS", 0.9123)
 
     visit(world, steps, "/live")
