@@ -276,6 +276,13 @@ class Versions(Answer):
     models: list[Version] = Field(default_factory=list)
 
 
+class CurvePoint(Answer):
+    """A place on a contestant's curve: after so many ratings of the race, its faded RMSE."""
+
+    ratings: int
+    rmse: float
+
+
 class Contestant(Answer):
     """A model in a race, with what contestants may differ in."""
 
@@ -284,6 +291,7 @@ class Contestant(Answer):
     settings: dict[str, Any] = Field(default_factory=dict)
     ratings: int = 0
     rmse: float | None = None
+    curve: list[CurvePoint] = Field(default_factory=list)
 
 
 class Out(Answer):
@@ -291,6 +299,7 @@ class Out(Answer):
 
     model: int
     reason: str = ""
+    curve: list[CurvePoint] = Field(default_factory=list)
 
 
 class RaceCost(Answer):

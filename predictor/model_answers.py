@@ -77,6 +77,13 @@ class Promotion(BaseModel):
     force: bool = Field(False, description="Whatever the gate says.", strict=True)
 
 
+class CurvePoint(BaseModel):
+    """A place on a contestant's curve."""
+
+    ratings: int = Field(description="Learned since the race began.")
+    rmse: float = Field(description="Faded: what is long past counts less.")
+
+
 class Contestant(BaseModel):
     """A model in a race."""
 
@@ -85,6 +92,7 @@ class Contestant(BaseModel):
     settings: dict[str, JsonValue] = Field(description="Those that contestants differ in.")
     ratings: int = Field(description="Tested since the race began.")
     rmse: float | None = Field(description="Over them; null without a rating.")
+    curve: list[CurvePoint] = Field(description="At most 100 points, the earliest first.")
 
 
 class Out(BaseModel):
@@ -92,6 +100,7 @@ class Out(BaseModel):
 
     model: int
     reason: str
+    curve: list[CurvePoint] = Field(description="Until it was taken out.")
 
 
 class Cost(BaseModel):

@@ -60,9 +60,16 @@ EXAMPLE_RACE = {
             "settings": {"learning_rate": 0.4},
             "ratings": 20_500,
             "rmse": 0.8618,
+            "curve": [{"ratings": 10_250, "rmse": 0.8677}, {"ratings": 20_500, "rmse": 0.8612}],
         }
     ],
-    "out": [{"model": 4, "reason": "taken out of the race: worse than model 5 by 0.0420 ..."}],
+    "out": [
+        {
+            "model": 4,
+            "reason": "taken out of the race: worse than model 5 by 0.0420 ...",
+            "curve": [{"ratings": 10_250, "rmse": 0.8912}],
+        }
+    ],
     "cost": {"copies": 1, "width": 8, "rows": 10_334, "share": 0.5},
 }
 

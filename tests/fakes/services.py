@@ -61,6 +61,7 @@ class World:
     versions: bool = True  # whether the predictor keeps versions of its model
     racing: bool = False  # whether a race of settings is going on
     als: float | None = None  # RMSE of batch ALS, as the first version has measured it
+    raced: int = 0  # further ratings of the race
     serving: int = 1
     retired: set[int] = field(default_factory=set)
     admin_key: str = "a-key-of-the-operator"
@@ -361,6 +362,10 @@ def predictor(world: World) -> FastAPI:
                     "settings": {**settings, "learning_rate": 0.3},
                     "ratings": 12_000,
                     "rmse": 0.8412,
+                    "curve": [
+                        {"ratings": 6_000, "rmse": 0.85},
+                        {"ratings": 12_000 + world.raced, "rmse": 0.84},
+                    ],
                 },
                 {
                     "model": 1,
@@ -370,7 +375,16 @@ def predictor(world: World) -> FastAPI:
                     "rmse": 0.852,
                 },
             ],
-            "out": [{"model": 5, "reason": "worse by <b>0.2</b> after 9,000 ratings"}],
+            "out": [
+                {
+                    "model": 5,
+                    "reason": "worse by <b>0.2</b> after 9,000 ratings",
+                    "curve": [
+                        {"ratings": 6_000, "rmse": 1.05},
+                        {"ratings": 9_000, "rmse": 1.06},
+                    ],
+                }
+            ],
             "cost": {"copies": 1, "width": 4, "rows": 900, "share": 0.5},
         }
 

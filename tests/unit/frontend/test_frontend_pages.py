@@ -614,6 +614,21 @@ def test_a_race_and_who_is_out() -> None:
         await user.should_see("0.8412")
         await user.should_see("learning rate")
         await user.should_see("Model 5 is out: worse by <b>0.2</b> after 9,000 ratings")
+        (chart,) = user.find(marker="race-chart").elements
+        lines = chart.options["series"]  # type: ignore[attr-defined]
+        # the serving model's curve has not begun; who is out ends where it was taken out
+        assert [(line["name"], line["data"][-1]) for line in lines] == [
+            ("model 6", [12_000, 0.84]),
+            ("model 5, out", [9_000, 1.06]),
+        ]
+        assert [line["lineStyle"]["type"] for line in lines] == ["solid", "dashed"]
+        world.raced = 500
+        await until(
+            lambda: chart.options["series"][0]["data"][-1] == [12_500, 0.84],  # type: ignore[attr-defined]
+            "the curve to go on in the same chart",
+        )
+        world.predictor_away = True
+        await until(lambda: text(user, "pulse") == "predictor away", "the header")
 
     visit(world, steps, "/models")
 
