@@ -169,7 +169,8 @@ def _curves(
     cur.execute(
         """WITH raced AS (
                SELECT model, batch, ratings, squared_error FROM micro_batches
-               WHERE model = ANY(%s) AND batch > %s AND at <= coalesce(%s::timestamptz, 'infinity')),
+               WHERE model = ANY(%s) AND batch > %s
+                 AND at <= coalesce(%s::timestamptz, 'infinity')),
            size AS (SELECT greatest(1, ceil((max(batch) - %s) / %s::real)::integer) AS batches
                     FROM raced)
            SELECT model, (batch - %s - 1) / batches AS stretch, sum(ratings), sum(squared_error)
