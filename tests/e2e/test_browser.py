@@ -87,7 +87,7 @@ def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Wo
                     **os.environ,
                     "RECOMMENDER_FRONTEND_PORT": str(port),
                     "RECOMMENDER_FRONTEND_STATE": str(folder / "state"),
-                    "RECOMMENDER_FRONTEND_REFRESH_SECONDS": "0.5",
+                    "RECOMMENDER_FRONTEND_REFRESH_SECONDS": "0.25",
                     "RECOMMENDER_INGEST_URL": ingest_url,
                     "RECOMMENDER_PREDICTOR_URL": predictor_url,
                 },
@@ -229,6 +229,51 @@ def test_the_chart_moves_while_the_stream_goes_on(browser: Browser, stage: Stage
     expect(
         page.get_by_role("img", name=re.compile("prequential RMSE from .* 70,000"))
     ).to_be_visible()
+
+
+def held(page: Page) -> dict[str, float]:
+    """What the page holds after its garbage is collected: DOM nodes, listeners, bytes of heap."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    session.send("HeapProfiler.collectGarbage")
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    session.detach()
+    found = {metric["name"]: metric["value"] for metric in metrics}
+    return {name: found[name] for name in ("Nodes", "JSEventListeners", "JSHeapUsedSize")}
+
+
+def test_hours_of_a_stream_and_of_a_race_make_no_page_grow(browser: Browser, stage: Stage) -> None:
+    """Updates as fast as they are read, each with more micro-batches than hours bring between."""
+    stage.world.racing = True
+    for path, status, shown in (
+        ("/live", ".panel-accuracy .panel-status", "after {:,} ratings"),
+        ("/models", ".panel-race .panel-status", "Race 4"),
+    ):
+        page = stage.open(browser, viewport={"width": 1400, "height": 900})
+        page.goto(stage.url + path)
+        stage.world.stream(400)
+
+        def update(
+            times: int, page: Page = page, status: str = status, shown: str = shown
+        ) -> dict[str, float]:
+            for _ in range(times):
+                asked = stage.world.requests.count("/model")
+                stage.world.stream(30)
+                stage.world.raced += 1_000
+                after = stage.world.series[-1]["total_ratings"]
+                expect(page.locator(status)).to_contain_text(shown.format(after))
+                deadline = time.monotonic() + 10
+                while stage.world.requests.count("/model") < asked + 2:
+                    assert time.monotonic() < deadline, "the model is not read any more"
+                    page.wait_for_timeout(20)
+            return held(page)
+
+        before, after = update(3), update(10)
+        assert after["Nodes"] < 1.1 * before["Nodes"] + 50, (path, before, after)
+        assert after["JSEventListeners"] < 1.1 * before["JSEventListeners"] + 20
+        assert after["JSHeapUsedSize"] < 1.2 * before["JSHeapUsedSize"] + 2e6, (before, after)
+        assert page.locator(".panel svg path").count() < 2_000
+        page.close()
 
 
 def test_services_go_and_come_back(browser: Browser, stage: Stage) -> None:

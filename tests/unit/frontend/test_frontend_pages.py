@@ -588,8 +588,15 @@ def test_micro_batches_by_step_and_never_more_than_there_is_room_for() -> None:
         assert "42 ms and 1,000 ratings in the middle one" in text(user, "batches-status")
         await user.should_see("450")
         assert text(user, "stream-dead") == "7"
+        assert user.client is not None
+        elements = len(user.client.elements)
         world.stream(500)
         await until(lambda: len(chart.options["series"][0]["data"]) == 60, "sixty bars", 10)  # type: ignore[attr-defined]
+        for _ in range(10):
+            world.stream(1)
+            n = f"{len(world.series):,}"
+            await until(lambda n=n: chart.options["xAxis"]["data"][-1] == n, "the next bar")  # type: ignore[attr-defined,misc]
+        assert len(user.client.elements) == elements  # nor does what the server keeps of a page
         world.predictor_away = True
         await until(lambda: "last figures known" in text(user, "batches-status"), "the word")
 
