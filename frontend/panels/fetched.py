@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from nicegui import background_tasks
@@ -29,6 +29,8 @@ class Fetched(Generic[Answered]):
         Draws the answer into the panel.
     rows : int
         Grey rows while nothing is known.
+    beside : sequence of Panel
+        Panels that `draw` fills as well; they say as this one does when the answer fails.
     """
 
     def __init__(
@@ -39,9 +41,11 @@ class Fetched(Generic[Answered]):
         draw: Callable[[Answered], None],
         *,
         rows: int = 5,
+        beside: Sequence[Panel] = (),
     ) -> None:
         self._visit = visit
         self.panel = panel
+        self._panels = (panel, *beside)
         self._fetch = fetch
         self._draw = draw
         self._shown = False
@@ -74,9 +78,10 @@ class Fetched(Generic[Answered]):
             return
         except RecommenderError as error:
             self._failed = True
-            self.panel.say("The predictor is away; trying again by itself.", "away")
-            if not self._shown:
-                self.panel.message("cloud_off", str(error))
+            for panel in self._panels:
+                panel.say("The predictor is away; trying again by itself.", "away")
+                if not self._shown:
+                    panel.message("cloud_off", str(error))
             return
         self._failed, self._shown = False, True
         self._draw(answer)

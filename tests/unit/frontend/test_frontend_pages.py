@@ -213,6 +213,33 @@ def test_predictor_away_is_said_on_each_panel_and_recovers_by_itself() -> None:
     visit(world, steps)
 
 
+@pytest.mark.parametrize("path", ["/map", "/live", "/models"])
+def test_every_panel_of_a_page_says_that_the_predictor_is_away_and_recovers(path: str) -> None:
+    world = World(predictor_away=True)
+    world.stream(3)
+
+    def said(user: User) -> dict[str, str]:
+        return {
+            mark: str(element.text)
+            for element in user.find(kind=ui.label).elements
+            for mark in element._markers
+            if mark.endswith("-status")
+        }
+
+    async def steps(user: User) -> None:
+        panels = {"/map": 2, "/live": 4, "/models": 3}[path]
+
+        def away(user: User) -> list[bool]:
+            return ["is away" in text for text in said(user).values()]
+
+        await until(lambda: away(user) == [True] * panels, f"{panels} panels away: {said(user)}")
+        world.predictor_away = False
+        await until(lambda: away(user) == [False] * panels, f"all to recover: {said(user)}")
+        await user.should_not_see("predictor is not available: predictor rests")
+
+    visit(world, steps, path)
+
+
 def user_sees_ranking(user: User) -> list[str]:
     try:
         return ranking(user)
