@@ -37,6 +37,7 @@ from pydantic import Field
 from recommender.faded_test import faded_t_test
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
+from recommender.race_curve import HALF_LIFE
 from recommender.rating_head import Codes, Errors
 from recommender.rows import Floats
 from recommender.settings import Settings
@@ -61,7 +62,7 @@ class RaceSettings(Settings):
         description="δ: chance that a race takes out a contestant that is no worse.",
     )
     race_half_life: int = Field(
-        20_000, ge=100, description="Ratings after which a loss counts half as much."
+        HALF_LIFE, ge=100, description="Ratings after which a loss counts half as much."
     )
     race_warm_up: int = Field(
         5, ge=3, le=10_000, description="Micro-batches that a contestant is given before a test."
@@ -300,39 +301,6 @@ class Race:
         name = f"neighbour {self._newcomers}"
         self._learners[name] = self._neighbour(self._learners[self.leader], self._newcomers)
         self._judgement.add(name)
-
-
-def faded_rmse(
-    ratings: npt.NDArray[np.int64], squared: npt.NDArray[np.float64], half_life: int
-) -> npt.NDArray[np.float64]:
-    """The curve of a contestant: after each stretch of ratings, the root of its faded loss.
-
-    Parameters
-    ----------
-    ratings, squared : (n_stretches,)
-        Ratings of each stretch, oldest first, and the sums of their squared errors; a stretch
-        without ratings keeps what was.
-    half_life : int
-        h, in ratings.
-
-    Returns
-    -------
-    (n_stretches,) float64
-        ``√(Σ w_t l_t / Σ w_t)`` with the weights of this module; NaN before the first rating.
-
-    Examples
-    --------
-    >>> faded_rmse(np.array([0, 100, 100]), np.array([0.0, 100.0, 400.0]), 100).round(4)
-    array([   nan, 1.    , 1.7321])
-    """
-    found = np.full(len(ratings), np.nan)
-    loss = weight = 0.0
-    for place, (count, error) in enumerate(zip(ratings.tolist(), squared.tolist(), strict=True)):
-        fades = 0.5 ** (count / half_life)
-        loss, weight = fades * loss + error, fades * weight + count
-        if weight:
-            found[place] = math.sqrt(loss / weight)
-    return found
 
 
 def neighbour(seed: int) -> Callable[[Learner, int], Learner]:

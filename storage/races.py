@@ -19,7 +19,7 @@ from psycopg2.extensions import cursor
 from recommender.errors import InvalidInput, Refused
 from recommender.initial import SIDES
 from recommender.model_settings import ModelSettings
-from recommender.race import RaceSettings, faded_rmse
+from recommender.race_curve import HALF_LIFE, faded_rmse
 from storage.joining import become_candidate, serving_place
 from storage.models import TRAINING_LOCK, Registry, changing, new_model, reading, retire
 from storage.partitions import make_partitions
@@ -187,7 +187,7 @@ def _curves(
         ratings[model][stretch], squared[model][stretch] = count, error
     # All learn the same; who joined late, or left, has fewer.
     since = np.max(list(ratings.values()), axis=0).cumsum()
-    half_life = int(race.settings.get("race_half_life", RaceSettings().race_half_life))
+    half_life = int(race.settings.get("race_half_life", HALF_LIFE))
     curves = {}
     for model in models:
         learned = np.flatnonzero(ratings[model])

@@ -10,6 +10,7 @@ from nicegui import ui
 from frontend.answers import Versions
 from frontend.panels.panel import Panel
 from frontend.series import Point, line
+from frontend.signal import lives
 from frontend.visit import Visit
 from recommender.errors import RecommenderError
 
@@ -76,6 +77,8 @@ class AccuracyPanel:
             lines = references(await self._visit.api.models())
         except RecommenderError:
             return  # the lines that are there stay; a predictor without versions has none
+        if not lives(self.panel):
+            return  # the visitor has gone on while they were fetched
         mark = self.chart.options["series"][1]["markLine"]
         if mark["data"] != lines:
             mark["data"] = lines
@@ -178,7 +181,12 @@ def _options() -> dict[str, Any]:
                     "symbol": "none",
                     "silent": True,
                     "lineStyle": {"type": "dashed", "width": 1.5, "color": _BATCH},
-                    "label": {"position": "insideEndTop", "formatter": "{b}: {c}"},
+                    # A colour of its own: without, the text gets an outline made for bars.
+                    "label": {
+                        "position": "insideEndTop",
+                        "formatter": "{b}: {c}",
+                        "color": _BATCH,
+                    },
                     "data": [],
                 },
             },

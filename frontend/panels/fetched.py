@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from nicegui import background_tasks
 
 from frontend.panels.panel import Panel
+from frontend.signal import lives
 from frontend.visit import Visit
 from recommender.errors import InvalidInput, RecommenderError
 
@@ -83,6 +84,8 @@ class Fetched(Generic[Answered]):
                 if not self._shown:
                     panel.message("cloud_off", str(error))
             return
+        if not lives(self.panel):
+            return  # the visitor has gone on while it was fetched
         self._failed, self._shown = False, True
         self._draw(answer)
 

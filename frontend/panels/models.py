@@ -12,6 +12,7 @@ from nicegui import ui
 from frontend.answers import Version, Versions
 from frontend.panels.panel import Panel
 from frontend.panels.table import cell, headings
+from frontend.signal import lives
 from frontend.visit import Visit
 from recommender.errors import InvalidInput, RecommenderError
 
@@ -92,6 +93,8 @@ class ModelsPanels:
                     panel.message("cloud_off", str(error))
             self._away = True
             return
+        if not lives(self.panel):
+            return  # the visitor has gone on while it was fetched
         n = len(found.models)
         self.panel.say(f"{n} version{'s' * (n != 1)}, the latest first")
         if found.models != self._shown or self._away:

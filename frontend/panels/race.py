@@ -166,7 +166,7 @@ def _options() -> dict[str, Any]:
             "axisLabel": {
                 "hideOverlap": True,
                 ":formatter": "value => value >= 1e6 ? (value / 1e6).toFixed(1) + ' M'"
-                " : value >= 1e4 ? Math.round(value / 1e3) + ' k' : Math.round(value)",
+                " : value >= 1e3 ? +(value / 1e3).toFixed(1) + ' k' : Math.round(value)",
             },
             **axis,
         },
