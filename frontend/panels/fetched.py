@@ -72,22 +72,26 @@ class Fetched(Generic[Answered]):
     async def _load(self) -> None:
         try:
             answer = await self._fetch()
-        except InvalidInput as error:
-            self._failed = False  # asking again would not help
-            self.panel.say("")
-            self.panel.message("search_off", error.allowed or str(error))
-            return
         except RecommenderError as error:
-            self._failed = True
-            for panel in self._panels:
-                panel.say("The predictor is away; trying again by itself.", "away")
-                if not self._shown:
-                    panel.message("cloud_off", str(error))
+            if lives(self.panel):
+                self._say_why(error)
             return
         if not lives(self.panel):
             return  # the visitor has gone on while it was fetched
         self._failed, self._shown = False, True
         self._draw(answer)
+
+    def _say_why(self, error: RecommenderError) -> None:
+        if isinstance(error, InvalidInput):
+            self._failed = False  # asking again would not help
+            self.panel.say("")
+            self.panel.message("search_off", error.allowed or str(error))
+            return
+        self._failed = True
+        for panel in self._panels:
+            panel.say("The predictor is away; trying again by itself.", "away")
+            if not self._shown:
+                panel.message("cloud_off", str(error))
 
     def _on_feed(self) -> None:
         if self._failed and self.idle and self._visit.feed.problem is None:
