@@ -9,6 +9,7 @@ from rich.console import Console
 
 from benchmarks.accuracy import accuracy
 from benchmarks.blocks import blocks
+from benchmarks.first_paint import first_paint
 from benchmarks.fit import fit
 from benchmarks.fold_in import fold_in
 from benchmarks.freshness import freshness
@@ -31,6 +32,7 @@ app = typer.Typer(
 for benchmark in (
     accuracy,
     blocks,
+    first_paint,
     fit,
     fold_in,
     freshness,

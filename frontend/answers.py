@@ -130,7 +130,7 @@ class Counts(Answer):
 
 
 class Model(Answer):
-    """The model that is serving."""
+    """The model that is serving; `lag`: records in the log that wait to be learned, if known."""
 
     model: int | None = None
     as_of: AsOf = AsOf()
@@ -138,6 +138,7 @@ class Model(Answer):
     data: str = ""
     settings: dict[str, Any] = Field(default_factory=dict)
     counts: Counts = Counts()
+    lag: int | None = None
     series: list[Measurement] = Field(default_factory=list)
 
 
@@ -275,6 +276,13 @@ class Versions(Answer):
     models: list[Version] = Field(default_factory=list)
 
 
+class CurvePoint(Answer):
+    """A place on a contestant's curve: after so many ratings of the race, its faded RMSE."""
+
+    ratings: int
+    rmse: float
+
+
 class Contestant(Answer):
     """A model in a race, with what contestants may differ in."""
 
@@ -283,6 +291,7 @@ class Contestant(Answer):
     settings: dict[str, Any] = Field(default_factory=dict)
     ratings: int = 0
     rmse: float | None = None
+    curve: list[CurvePoint] = Field(default_factory=list)
 
 
 class Out(Answer):
@@ -290,6 +299,7 @@ class Out(Answer):
 
     model: int
     reason: str = ""
+    curve: list[CurvePoint] = Field(default_factory=list)
 
 
 class RaceCost(Answer):

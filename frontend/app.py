@@ -15,6 +15,7 @@ from nicegui.storage import Storage
 from frontend import frame
 from frontend.api import Api
 from frontend.feed import ModelFeed
+from frontend.outbox import Outbox, Outboxes
 from frontend.pages import Page, Shared, film, for_you, live, models, shop, taste_map
 from frontend.projector import Projector, router
 from frontend.secret import storage_secret
@@ -40,9 +41,12 @@ def create_root(
     api: Api, feed: ModelFeed, shared: Shared, pages: Sequence[Page] = PAGES
 ) -> Callable[[], object]:
     """The function that draws everything for one visitor who opens a page."""
+    outboxes = Outboxes()
 
     async def root() -> None:
-        visit = Visit(api, feed, Visitor(nicegui_app.storage.user))
+        visitor = Visitor(nicegui_app.storage.user)
+        outbox = outboxes.of(nicegui_app.storage.browser["id"], lambda: Outbox(api, visitor))
+        visit = Visit(api, feed, visitor, outbox)
         loading: list[asyncio.Task[None]] = []
 
         def builder(page: Page) -> Callable[[PageArguments], None]:
@@ -62,7 +66,7 @@ def create_root(
             content.props["id"] = "content"
             ui.sub_pages({page.path: builder(page) for page in pages})
         frame.footer(visit)
-        feed.changed.connect(content, visit.on_feed)
+        visit.attach(content)
         feed.watch()
         if loading:
             await asyncio.wait(loading, timeout=FIRST_PICTURE)

@@ -26,17 +26,18 @@ class Signal(Generic[P]):
 
     def emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Call every callback whose element still is there; forget the others."""
-        self._connected = [pair for pair in self._connected if _lives(pair[0])]
+        self._connected = [pair for pair in self._connected if lives(pair[0])]
         for element, callback in list(self._connected):
-            if _lives(element):  # an earlier callback may have deleted it
+            if lives(element):  # an earlier callback may have deleted it
                 with element:
                     callback(*args, **kwargs)
 
     def __len__(self) -> int:
-        return sum(_lives(element) for element, _ in self._connected)
+        return sum(lives(element) for element, _ in self._connected)
 
 
-def _lives(element: ui.element) -> bool:
+def lives(element: ui.element) -> bool:
+    """Whether an element still is on a page that is open."""
     try:
         return not element.is_deleted and not element.client.is_deleted
     except RuntimeError:  # the client has been collected

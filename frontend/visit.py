@@ -12,11 +12,12 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from nicegui import background_tasks
+from nicegui import background_tasks, ui
 
 from frontend.answers import AsOf, Item, ItemList, Record
 from frontend.api import Api
 from frontend.feed import ModelFeed
+from frontend.outbox import Outbox
 from frontend.signal import Signal
 from frontend.visitor import Visitor
 from frontend.waiting import Waiting
@@ -74,35 +75,44 @@ class Visit:
         Shared by all pages.
     visitor : Visitor
         Who looks.
+    outbox : Outbox
+        Of this visitor, shared by all of the visitor's pages.
     clock : Clock
         Of the ratings' timestamps.
     """
 
     def __init__(
-        self, api: Api, feed: ModelFeed, visitor: Visitor, clock: Clock = SYSTEM_CLOCK
+        self,
+        api: Api,
+        feed: ModelFeed,
+        visitor: Visitor,
+        outbox: Outbox,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.api = api
         self.feed = feed
         self.visitor = visitor
+        self.outbox = outbox
         self.clock = clock
         self.ratings: dict[str, Rated] = {}  # latest first
         self.ratings_problem: str | None = None
         self.ratings_loaded = False
         self._forget_old()
         self.recommended = Recommended(awaited=self._last_record())
-        self.ingest_problem: str | None = None
         self.changed_user: Signal[[]] = Signal()
         self.changed_ratings: Signal[[]] = Signal()
         self.changed_recommended: Signal[[]] = Signal()
         self.refused: Signal[[str, str]] = Signal()  # item, why
         self._user = visitor.user
         self._refreshing: asyncio.Task[None] | None = None
-        self._sending = asyncio.Lock()
+        self._clicked: dict[str, float] = {}  # event id to the event loop's time, of this page
 
-    @property
-    def unsent(self) -> list[Waiting]:
-        """Ratings that are not in the log yet, oldest first."""
-        return [given for given in self.visitor.waiting if given.record is None]
+    def attach(self, page: ui.element) -> None:
+        """Follow the feed and the outbox for as long as the page lives."""
+        self.feed.changed.connect(page, self.on_feed)
+        self.outbox.changed.connect(page, self.changed_ratings.emit)
+        self.outbox.sent.connect(page, self._on_sent)
+        self.outbox.refused.connect(page, self._on_refused)
 
     def _last_record(self) -> Record | None:
         mine = [w.record for w in self._mine() if w.record is not None]
@@ -144,7 +154,6 @@ class Visit:
         self.ratings_loaded = False
         self.ratings_problem = None
         self.recommended = Recommended(awaited=self._last_record())
-        self.ingest_problem = None
         self.changed_user.emit()
         self.changed_ratings.emit()
         self.changed_recommended.emit()
@@ -185,8 +194,8 @@ class Visit:
         if self._user != self.visitor.user:  # changed in another tab of the same browser
             self._start_over()
             return
-        if self.unsent and not self._sending.locked():
-            _later(self.send(), "send")
+        if self.outbox.unsent and not self.outbox.busy:
+            _later(self.outbox.send(), "send")
         if self.feed.problem is not None:
             return
         if self.ratings_problem is not None:
@@ -249,7 +258,7 @@ class Visit:
             self._forget_learned(state.list.as_of)
             if after is None or state.list.as_of.covers(after):
                 state.awaited = None
-                if rated is not None:
+                if rated is not None and rated.clicked is not None:
                     seconds = asyncio.get_running_loop().time() - rated.clicked
                     state.learned = (rated.title, rated.item, seconds)
         except RecommenderError as error:
@@ -301,7 +310,6 @@ class Visit:
         return None if rated is None else self._give(item, rated.title, None)
 
     def _give(self, item: str, title: str | None, rating: float | None) -> asyncio.Task[None]:
-        clicked = asyncio.get_running_loop().time()
         given = Waiting(
             user=self.visitor.user,
             item=item,
@@ -310,62 +318,37 @@ class Visit:
             timestamp=self.clock.now(),
             event_id=str(uuid.uuid4()),
         )
+        self._clicked[given.event_id] = asyncio.get_running_loop().time()
         self.visitor.waiting = [*self.visitor.waiting, given]
         self.changed_ratings.emit()
-        return _later(self.send(clicked), "send")
+        return _later(self.outbox.send(), "send")
 
-    async def _send(self, given: Waiting) -> Record:
-        if given.rating is None:
-            return await self.api.undo(given.user, given.item, event_id=given.event_id)
-        return await self.api.rate(
-            given.user,
-            given.item,
-            given.rating,
-            timestamp=given.timestamp,
-            event_id=given.event_id,
-        )
-
-    async def send(self, clicked: float | None = None) -> None:
-        """Send the ratings that wait, oldest first, and refresh the list when one has gone."""
-        clicked = asyncio.get_running_loop().time() if clicked is None else clicked
-        last: _Given | None = None
-        async with self._sending:
-            while unsent := self.unsent:
-                first = unsent[0]
-                try:
-                    record = await self._send(first)
-                    last = _Given(first.user, record, first.item, first.title, clicked)
-                    self.ingest_problem = None
-                    sent = [first._replace(partition=record.partition, offset=record.offset)]
-                except Unavailable as error:
-                    self.ingest_problem = str(error)
-                    break
-                except InvalidInput as error:
-                    self.ratings.pop(first.item, None)
-                    self.ratings_loaded = False  # an earlier rating of it may hold: ask again
-                    undone = "Not taken back" if first.rating is None else "Not rated"
-                    self.refused.emit(first.item, f"{undone}: {error}")
-                    sent = []
-                waiting = self.visitor.waiting
-                if first in waiting:  # or the visitor has become somebody else meanwhile
-                    place = waiting.index(first)
-                    self.visitor.waiting = [*waiting[:place], *sent, *waiting[place + 1 :]]
-        self.changed_ratings.emit()
-        if not self.ratings_loaded:
+    def _on_sent(self, given: Waiting, record: Record) -> None:
+        """The last that waited is in the log: the list follows it, on all pages of the visitor."""
+        clicked = self._clicked.get(given.event_id)
+        self._clicked.clear()
+        if clicked is None:  # another page has changed what is rated
+            self.ratings = {}
+        if clicked is None or not self.ratings_loaded:
             _later(self.load_ratings(), "ratings")
-        if last is not None and last.user == self.visitor.user:
-            self.refresh(last)
+        if given.user == self.visitor.user:
+            self.refresh(_Given(record, given.item, given.title, clicked))
+
+    def _on_refused(self, given: Waiting, why: str) -> None:
+        self.ratings.pop(given.item, None)
+        _later(self.load_ratings(), "ratings")  # an earlier rating of it may hold
+        undone = "Not taken back" if given.rating is None else "Not rated"
+        self.refused.emit(given.item, f"{undone}: {why}")
 
 
 @dataclass(frozen=True)
 class _Given:
     """A rating that has reached the log."""
 
-    user: str
     record: Record
     item: str
     title: str | None
-    clicked: float  # seconds of the event loop's clock
+    clicked: float | None  # seconds of the event loop's clock; None: on another page
 
 
 def _later(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

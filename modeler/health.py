@@ -23,11 +23,18 @@ BEHIND = Gauge(
 
 
 class StreamHealth:
-    """Whether the stream is running, and how far behind it is: asked for, never told ahead."""
+    """Whether the stream is running, and how far behind it is: asked for, never told ahead.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    published : bool
+        Whether this is the stream that the process' metric tells of.
+    """
+
+    def __init__(self, published: bool = True) -> None:
         self._behind: Callable[[], int] | None = None
-        BEHIND.set_function(self.behind)
+        if published:
+            BEHIND.set_function(self.behind)
 
     @property
     def reasons(self) -> list[str]:

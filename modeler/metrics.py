@@ -21,6 +21,9 @@ class Metrics:
         self._dead_letters = Counter(
             "modeler_dead_letters_total", "Records that could not be read."
         )
+        self._withdrawals = Counter(
+            "modeler_withdrawals_total", "Withdrawals learned: of a rating, or of all of a user's."
+        )
         self._batch = Gauge("modeler_micro_batch", "Number of the last micro-batch committed.")
         self._rmse = Gauge("modeler_prequential_rmse", "RMSE of the last micro-batch.")
         self._seconds = Histogram(
@@ -40,6 +43,7 @@ class Metrics:
         self._ratings.inc(errors.ratings)
         self._duplicates.inc(commit.duplicates)
         self._dead_letters.inc(commit.total("dead_letters"))
+        self._withdrawals.inc(commit.total("withdrawals"))
         self._batch.set(commit.as_of.batch)
         if errors.ratings:
             self._rmse.set(errors.rmse)

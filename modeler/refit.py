@@ -70,7 +70,7 @@ def refit(
     figures = ", ".join(
         f"{name} {value:.4f}"
         for name, value in joined.version.metrics.items()
-        if name in ("rmse", "mae", "ndcg@10")
+        if name in ("rmse", "mae", "ndcg@10", "als_rmse")
     )
     Console().print(
         f"model {model} {'serves' if promote else 'is a candidate'}: trained on "

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +26,7 @@ from pydantic import Field
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from modeler.method_options import given_settings
+from modeler.refit_baseline import Baseline, als
 from modeler.steps import Step, reached
 from recommender.datasets import Dataset
 from recommender.errors import Refused, Unavailable
@@ -48,6 +49,7 @@ _LITTLE = 1000
 _ROUNDS = 20
 # Other changes of the registry, or a slow commit, may have kept it waiting in vain.
 _ATTEMPTS = 5
+_BASELINES: dict[str, Baseline] = {"none": lambda *_: {}, "als": als}
 
 
 class RefitJobSettings(RefitSettings, PostgresSettings):
@@ -56,6 +58,11 @@ class RefitJobSettings(RefitSettings, PostgresSettings):
     ratings_topic: str = Field(
         KafkaSettings.model_fields["ratings_topic"].default,
         description="Topic of ratings: the one whose offsets say what has been learned.",
+    )
+    refit_baseline: Literal["none", "als"] = Field(
+        "none",
+        description="`als`: each refit also trains Spark's ALS and keeps its error on the same "
+        "validation part beside its own, for the page of the stream; needs Java.",
     )
 
 
@@ -132,7 +139,9 @@ def _train(
     made = given_settings(ModelSettings, {**place.settings, **given})
     found = refit(train, made, settings, progress)
     training = time.perf_counter() - started
-    trainee.note(found.model.settings.model_dump(mode="json"), place, figures(found, training))
+    beside = _BASELINES[settings.refit_baseline](train, found.model.settings, settings)
+    metrics = {**figures(found, training), **beside}
+    trainee.note(found.model.settings.model_dump(mode="json"), place, metrics)
     learning = _CatchingUp(
         trainee, GrowingModel(found.model, train.user_ids, train.item_ids), place
     )

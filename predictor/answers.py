@@ -266,6 +266,10 @@ class ModelDescription(Answer):
     data: str = Field(description="Where the ratings come from, in words.")
     settings: dict[str, JsonValue]
     counts: Counts
+    lag: int | None = Field(
+        description="Records in the log that had not been learned when the modeler told last, some "
+        "seconds ago at most; null: it does not tell."
+    )
     series: list[Point] = Field(description="Prequential error from the first rating on.")
     drift: DriftNoticed | None = Field(description="Null: none has been noticed.")
 

@@ -72,6 +72,9 @@ class Follower:
         Whether the item side follows a store; if not, answers are stale.
     progress : Progress
         How much of the model has been loaded, while it is.
+    lag : int or None
+        Records in the log that the modeler had not learned when it told last; None where it does
+        not tell, or Redis is away.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class Follower:
         self._served: Served | None = None
         self.current = False
         self.progress = Progress()
+        self.lag: int | None = None
         self._changed = asyncio.Condition()
         self._place: tuple[int, str] | None = None  # model, last entry of its stream taken over
         self._read_all = False  # a reset: memory may hold what the truth no longer does
@@ -107,6 +111,7 @@ class Follower:
         self._catalogue_due = 0.0
         self._uncatalogued: set[str] = set()  # items whose changed entry has not been read yet
         metrics.AGE.set_function(self._age)
+        metrics.LAG.set_function(lambda: np.nan if self.lag is None else self.lag)
 
     @property
     def served(self) -> Served:
@@ -179,6 +184,7 @@ class Follower:
             log.info("reading from Postgres", reason=str(trouble))
         finally:
             self._kept.follow(False)
+            self.lag = None
 
     # --- the truth -------------------------------------------------------------------------------
 
@@ -304,6 +310,7 @@ class Follower:
         if changes:
             await self._take_over(changes)
             self._place = place = (model, changes[-1].id)
+        self.lag = await self._projection.lag()
         serving = await self._projection.serving()
         if serving is not None and serving != model:
             raise _ReadAgain(f"model {serving} serves instead of {model}")

@@ -31,6 +31,11 @@ BEHIND = Gauge(
     "recommender_batches_behind",
     "Micro-batches that the truth was ahead of this process when it was asked last.",
 )
+LAG = Gauge(
+    "recommender_records_behind",
+    "Records in the log that the modeler had not learned when it told last; not a number where it "
+    "does not tell.",
+)
 ITEMS = Gauge("recommender_items", "Items in memory.")
 CURRENT = Gauge(
     "recommender_current", "1 while the item side follows a store; 0: answers say stale."

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from predictor.answers import AsOf
+
 
 class Prequential(BaseModel):
     """Errors on the latest ratings that this model and the serving one have tested."""
@@ -25,7 +27,15 @@ class Gate(BaseModel):
     reason: str = Field(description="In words, with figures.")
 
 
-class ModelVersion(BaseModel):
+class AsOfAll(BaseModel):
+    """What every answer about models says."""
+
+    as_of: AsOf = Field(
+        description="How far the serving model has learned; models that learn are as far."
+    )
+
+
+class Described(BaseModel):
     """One model."""
 
     model: int
@@ -49,10 +59,14 @@ class ModelVersion(BaseModel):
     reason: str = Field(description="Why it has its status.")
 
 
-class ModelList(BaseModel):
+class ModelVersion(Described, AsOfAll):
+    """One model, by itself."""
+
+
+class ModelList(AsOfAll):
     """All models, the latest first."""
 
-    models: list[ModelVersion]
+    models: list[Described]
 
 
 class Promotion(BaseModel):
@@ -63,6 +77,13 @@ class Promotion(BaseModel):
     force: bool = Field(False, description="Whatever the gate says.", strict=True)
 
 
+class CurvePoint(BaseModel):
+    """A place on a contestant's curve."""
+
+    ratings: int = Field(description="Learned since the race began.")
+    rmse: float = Field(description="Faded: what is long past counts less.")
+
+
 class Contestant(BaseModel):
     """A model in a race."""
 
@@ -71,6 +92,7 @@ class Contestant(BaseModel):
     settings: dict[str, JsonValue] = Field(description="Those that contestants differ in.")
     ratings: int = Field(description="Tested since the race began.")
     rmse: float | None = Field(description="Over them; null without a rating.")
+    curve: list[CurvePoint] = Field(description="At most 100 points, the earliest first.")
 
 
 class Out(BaseModel):
@@ -78,6 +100,7 @@ class Out(BaseModel):
 
     model: int
     reason: str
+    curve: list[CurvePoint] = Field(description="Until it was taken out.")
 
 
 class Cost(BaseModel):
@@ -89,7 +112,7 @@ class Cost(BaseModel):
     share: float = Field(description="Of all models that learn: about that of a micro-batch.")
 
 
-class RaceDescription(BaseModel):
+class RaceDescription(AsOfAll):
     """The race that is going on, or the last one."""
 
     race: int | None = Field(description="Null: none has been run.")

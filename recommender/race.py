@@ -41,6 +41,7 @@ from pydantic import Field
 from recommender.faded_test import faded_t_test
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
+from recommender.race_curve import HALF_LIFE
 from recommender.rating_head import Codes, Errors
 from recommender.rows import Floats
 from recommender.settings import Settings
@@ -67,7 +68,7 @@ class RaceSettings(Settings):
         description="δ: chance that a race takes out a contestant that is no worse.",
     )
     race_half_life: int = Field(
-        20_000, ge=100, description="Ratings after which a loss counts half as much."
+        HALF_LIFE, ge=100, description="Ratings after which a loss counts half as much."
     )
     race_warm_up: int = Field(
         5, ge=3, le=10_000, description="Micro-batches that a contestant is given before a test."

@@ -21,6 +21,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from recommender import ranking_head, rating_head
@@ -205,6 +206,25 @@ def refit(
             progress(Epoch("ranking", number, ranking_epochs))
         learned.average()
     return Refitted(learned.model, epochs, ranking_epochs if made.ranking_rank else 0, curve)
+
+
+def validation_part(
+    train: IndexedRatings, model: ModelSettings, settings: RefitSettings
+) -> npt.NDArray[np.bool_] | None:
+    """Which ratings a refit holds out to decide how many epochs are enough; None: none of them.
+
+    ``(n_ratings,)``; the same for the same seed and number of ratings.
+    """
+    random = np.random.default_rng((model.seed, 2))
+    out = random.random(len(train.ratings)) < settings.refit_validation_share
+    return out if out.any() and not out.all() else None
+
+
+def held_out(
+    ratings: IndexedRatings, out: npt.NDArray[np.bool_]
+) -> tuple[IndexedRatings, IndexedRatings]:
+    """Ratings without those held out, and those held out."""
+    return _rows(ratings, ~out), _rows(ratings, out)
 
 
 def most_factors(n_users: int, n_items: int) -> int:
@@ -398,11 +418,11 @@ def _enough_epochs(
     pool: Executor,
 ) -> tuple[int, int]:
     """Epochs of each head after which the validation part's figures were best."""
-    random = np.random.default_rng((made.seed, 2))
-    held_out = random.random(len(train.ratings)) < settings.refit_validation_share
-    if not held_out.any() or held_out.all():
+    out = validation_part(train, made, settings)
+    if out is None:
         return settings.refit_epochs, settings.refit_ranking_epochs
-    part, validation = _rows(train, ~held_out), _rows(train, held_out)
+    part, validation = held_out(train, out)
+    random = np.random.default_rng((made.seed, 3))
     learning = _Learning(train, part, made, settings, pool)
     model = learning.model
 

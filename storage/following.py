@@ -124,6 +124,12 @@ class ProjectionReader:
             found = await self._redis.get(keys.serving(self._prefix))
             return None if found is None else int(found)
 
+    async def lag(self) -> int | None:
+        """Records in the log that the modeler has not learned; None where it does not tell."""
+        async with _answering():
+            found = await self._redis.get(keys.lag(self._prefix))
+            return None if found is None else int(found)
+
     async def state(self, model: int) -> AsOf | None:
         """How far the projection of a model reaches, or None where it is incomplete."""
         async with _answering():

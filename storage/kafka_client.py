@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import tenacity
 from confluent_kafka import KafkaError, KafkaException
 
-from recommender.errors import Unavailable
+from recommender.errors import MissingRequirement, Unavailable
+from recommender.settings import PREFIX
 from storage.settings import KafkaSettings
 
 STORE = "Kafka"
@@ -58,19 +60,36 @@ def _security(settings: KafkaSettings) -> dict[str, str]:
         }
     if settings.kafka_ca is not None:
         options["ssl.ca.location"] = str(settings.kafka_ca)
+    if settings.kafka_certificate is not None:
+        options |= {
+            "ssl.certificate.location": str(settings.kafka_certificate),
+            "ssl.key.location": str(settings.kafka_key),
+        }
     return options
 
 
 def source_security(settings: KafkaSettings) -> dict[str, str]:
     """The same as options of Spark's Kafka source.
 
-    The authority's file must be at the same path on driver and executors.
+    The authority's file must be at the same path on driver and executors; our own certificate and
+    key are read here and travel with the options.
+
+    Raises
+    ------
+    MissingRequirement
+        If certificate or key cannot be read.
     """
     return {f"kafka.{name}": value for name, value in java_security(settings).items()}
 
 
 def java_security(settings: KafkaSettings) -> dict[str, str]:
-    """The same for Kafka's Java clients."""
+    """The same for Kafka's Java clients.
+
+    Raises
+    ------
+    MissingRequirement
+        If certificate or key cannot be read.
+    """
     options: dict[str, str] = {"security.protocol": settings.kafka_security_protocol}
     if settings.kafka_security_protocol.startswith("SASL"):
         module = (
@@ -88,7 +107,23 @@ def java_security(settings: KafkaSettings) -> dict[str, str]:
         }
     if settings.kafka_ca is not None:
         options |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(settings.kafka_ca)}
+    if settings.kafka_certificate is not None and settings.kafka_key is not None:
+        # As a file Java wants both in one, which nobody keeps so.
+        options |= {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.certificate.chain": _read(settings.kafka_certificate, "CERTIFICATE"),
+            "ssl.keystore.key": _read(settings.kafka_key, "KEY"),
+        }
     return options
+
+
+def _read(path: Path, setting: str) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise MissingRequirement(
+            f"{PREFIX}KAFKA_{setting}={path} cannot be read ({error}); it must be a PEM file"
+        ) from error
 
 
 def _quoted(text: str) -> str:

@@ -10,6 +10,11 @@ def serving(prefix: str) -> str:
     return f"{prefix}:serving"
 
 
+def lag(prefix: str) -> str:
+    """Key that holds how many records wait in the log; gone soon after nobody tells."""
+    return f"{prefix}:lag"
+
+
 @dataclass(frozen=True)
 class Keys:
     """The keys of one model.
@@ -46,7 +51,7 @@ class Keys:
         return f"{self.start}item:{item}"
 
     def rated(self, user: str) -> str:
-        """Hash of a user's ratings: item to the latest rating, as decimal text."""
+        """A user's ratings, in the form of `storage.rated`."""
         return f"{self.start}rated:{user}"
 
     @property

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from psycopg2.extensions import cursor
 
 from recommender.errors import InvalidInput, Refused
 from recommender.initial import SIDES
 from recommender.model_settings import ModelSettings
+from recommender.race_curve import HALF_LIFE, faded_rmse
 from storage.joining import become_candidate, serving_place
 from storage.models import TRAINING_LOCK, Registry, changing, new_model, reading, retire
 from storage.partitions import make_partitions
@@ -26,6 +28,9 @@ from storage.settings import PostgresSettings
 
 COPIED = ("learning_rate", "bias_learning_rate", "regularization", "decay", "passes", "replay")
 """Settings that a copy may have otherwise: those of its steps, not of its rows."""
+
+_CURVE = 100
+"""Points of a contestant's curve at most."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,7 @@ def described_race(registry: Registry) -> dict[str, Any]:
             (race.race,),
         )
         out = cur.fetchall()
+        curves = _curves(cur, race, [*running, *(model for model, _ in out)])
         copies = [row[0] for row in standing if row[1] != "serving"]
         cur.execute(
             """SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class
@@ -139,10 +145,14 @@ def described_race(registry: Registry) -> dict[str, Any]:
                 "settings": {name: settings[name] for name in COPIED if name in settings},
                 "ratings": int(ratings),
                 "rmse": rmse,
+                "curve": curves.get(model, []),
             }
             for model, status, settings, ratings, rmse in standing
         ],
-        "out": [{"model": model, "reason": reason} for model, reason in out],
+        "out": [
+            {"model": model, "reason": reason, "curve": curves.get(model, [])}
+            for model, reason in out
+        ],
         "cost": {
             "copies": len(copies),
             "width": race.settings.get("race_width"),
@@ -150,6 +160,43 @@ def described_race(registry: Registry) -> dict[str, Any]:
             "share": round(len(copies) / max(learning, 1), 4),
         },
     }
+
+
+def _curves(
+    cur: cursor, race: RaceRecord, models: list[int]
+) -> dict[int, list[dict[str, float | int]]]:
+    """Faded RMSE of each model of a race, after so many ratings since it began."""
+    cur.execute(
+        """WITH raced AS (
+               SELECT model, batch, ratings, squared_error FROM micro_batches
+               WHERE model = ANY(%s) AND batch > %s
+                 AND at <= coalesce(%s::timestamptz, 'infinity')),
+           size AS (SELECT greatest(1, ceil((max(batch) - %s) / %s::real)::integer) AS batches
+                    FROM raced)
+           SELECT model, (batch - %s - 1) / batches AS stretch, sum(ratings), sum(squared_error)
+           FROM raced, size GROUP BY 1, 2 ORDER BY 1, 2""",
+        (models, race.batch, race.ended_at, race.batch, _CURVE, race.batch),
+    )
+    found = cur.fetchall()
+    if not found:
+        return {}
+    length = max(stretch for _, stretch, _, _ in found) + 1
+    ratings = {model: np.zeros(length, np.int64) for model in models}
+    squared = {model: np.zeros(length) for model in models}
+    for model, stretch, count, error in found:
+        ratings[model][stretch], squared[model][stretch] = count, error
+    # All learn the same; who joined late, or left, has fewer.
+    since = np.max(list(ratings.values()), axis=0).cumsum()
+    half_life = int(race.settings.get("race_half_life", HALF_LIFE))
+    curves = {}
+    for model in models:
+        learned = np.flatnonzero(ratings[model])
+        rmse = faded_rmse(ratings[model][learned], squared[model][learned], half_life)
+        curves[model] = [
+            {"ratings": int(after), "rmse": round(value, 4)}
+            for after, value in zip(since[learned].tolist(), rmse.tolist(), strict=True)
+        ]
+    return curves
 
 
 def stop_race(registry: Registry, reason: str) -> int:

@@ -71,6 +71,31 @@ class KafkaSettings(Settings):
         description="File with the authority that signs Kafka's certificates, PEM; "
         "unset: the system's.",
     )
+    kafka_certificate: Path | None = Field(
+        None,
+        description="File with our own certificate, PEM, for a Kafka that asks its clients for one "
+        "(mTLS).",
+    )
+    kafka_key: Path | None = Field(
+        None, description="File with that certificate's private key, PEM (PKCS #8), not encrypted."
+    )
+
+    @model_validator(mode="after")
+    def _kafka_certificate_whole(self) -> Self:
+        pair = {"KAFKA_CERTIFICATE": self.kafka_certificate, "KAFKA_KEY": self.kafka_key}
+        given = [name for name, path in pair.items() if path is not None]
+        if len(given) == 1:
+            (missing,) = pair.keys() - given
+            raise ValueError(
+                f"{PREFIX}{given[0]} is set, but {PREFIX}{missing} is not: both or none"
+            )
+        if given and not self.kafka_security_protocol.endswith("SSL"):
+            raise ValueError(
+                f"{PREFIX}KAFKA_CERTIFICATE is set, but "
+                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} does not encrypt: "
+                "SSL or SASL_SSL"
+            )
+        return self
 
     @model_validator(mode="after")
     def _kafka_user_known(self) -> Self:

@@ -10,21 +10,33 @@ from nicegui import ui
 from frontend.answers import Versions
 from frontend.panels.panel import Panel
 from frontend.series import Point, line
+from frontend.signal import lives
 from frontend.visit import Visit
 from recommender.errors import RecommenderError
 
-_MEASURED, _SMOOTHED, _BATCH = "#8a93a6", "#7c5cff", "#e0762c"
+_MEASURED, _SMOOTHED, _BATCH, _ALS = "#8a93a6", "#7c5cff", "#e0762c", "#16a085"
 MOST_REFERENCES = 3  # the latest: more lines hide the curve
 REFERENCES_EVERY = 10  # readings of the model; versions seldom change
 
 
 def references(found: Versions) -> list[dict[str, Any]]:
-    """A horizontal line for each version trained in batch: the RMSE of its validation part."""
-    return [
+    """A horizontal line for each version trained in batch: the RMSE of its validation part.
+
+    And one for batch ALS, on the same part, as the latest refit that has measured it tells.
+    """
+    lines: list[dict[str, Any]] = [
         {"yAxis": round(float(rmse), 4), "name": f"model {version.model}, trained in batch"}
         for version in found.models
         if isinstance(rmse := version.metrics.get("rmse"), int | float)
     ][:MOST_REFERENCES]
+    measured = (version.metrics.get("als_rmse") for version in found.models)
+    rmse = next((one for one in measured if isinstance(one, int | float)), None)
+    if rmse is not None:
+        # At the other end: it is often so near to the others that their names would overlap.
+        label = {"position": "insideStartTop", "color": _ALS}
+        als = {"name": "batch ALS", "lineStyle": {"color": _ALS}, "label": label}
+        lines.append({"yAxis": round(float(rmse), 4), **als})
+    return lines
 
 
 class AccuracyPanel:
@@ -65,6 +77,8 @@ class AccuracyPanel:
             lines = references(await self._visit.api.models())
         except RecommenderError:
             return  # the lines that are there stay; a predictor without versions has none
+        if not lives(self.panel):
+            return  # the visitor has gone on while they were fetched
         mark = self.chart.options["series"][1]["markLine"]
         if mark["data"] != lines:
             mark["data"] = lines
@@ -167,7 +181,12 @@ def _options() -> dict[str, Any]:
                     "symbol": "none",
                     "silent": True,
                     "lineStyle": {"type": "dashed", "width": 1.5, "color": _BATCH},
-                    "label": {"position": "insideEndTop", "formatter": "{b}: {c}"},
+                    # A colour of its own: without, the text gets an outline made for bars.
+                    "label": {
+                        "position": "insideEndTop",
+                        "formatter": "{b}: {c}",
+                        "color": _BATCH,
+                    },
                     "data": [],
                 },
             },

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from nicegui import background_tasks
 
 from frontend.panels.panel import Panel
+from frontend.signal import lives
 from frontend.visit import Visit
 from recommender.errors import InvalidInput, RecommenderError
 
@@ -29,6 +30,8 @@ class Fetched(Generic[Answered]):
         Draws the answer into the panel.
     rows : int
         Grey rows while nothing is known.
+    beside : sequence of Panel
+        Panels that `draw` fills as well; they say as this one does when the answer fails.
     """
 
     def __init__(
@@ -39,9 +42,11 @@ class Fetched(Generic[Answered]):
         draw: Callable[[Answered], None],
         *,
         rows: int = 5,
+        beside: Sequence[Panel] = (),
     ) -> None:
         self._visit = visit
         self.panel = panel
+        self._panels = (panel, *beside)
         self._fetch = fetch
         self._draw = draw
         self._shown = False
@@ -67,19 +72,26 @@ class Fetched(Generic[Answered]):
     async def _load(self) -> None:
         try:
             answer = await self._fetch()
-        except InvalidInput as error:
+        except RecommenderError as error:
+            if lives(self.panel):
+                self._say_why(error)
+            return
+        if not lives(self.panel):
+            return  # the visitor has gone on while it was fetched
+        self._failed, self._shown = False, True
+        self._draw(answer)
+
+    def _say_why(self, error: RecommenderError) -> None:
+        if isinstance(error, InvalidInput):
             self._failed = False  # asking again would not help
             self.panel.say("")
             self.panel.message("search_off", error.allowed or str(error))
             return
-        except RecommenderError as error:
-            self._failed = True
-            self.panel.say("The predictor is away; trying again by itself.", "away")
+        self._failed = True
+        for panel in self._panels:
+            panel.say("The predictor is away; trying again by itself.", "away")
             if not self._shown:
-                self.panel.message("cloud_off", str(error))
-            return
-        self._failed, self._shown = False, True
-        self._draw(answer)
+                panel.message("cloud_off", str(error))
 
     def _on_feed(self) -> None:
         if self._failed and self.idle and self._visit.feed.problem is None:

@@ -20,6 +20,7 @@ class FiguresPanel:
             for name in (
                 "ratings per second",
                 "ratings learned",
+                "waiting in the log",
                 "s since commit",
                 "users",
                 "films",
@@ -52,6 +53,7 @@ class FiguresPanel:
         for name, text in {
             "ratings per second": f"{feed.rate:,.0f}",
             "ratings learned": f"{model.counts.ratings:,}",
+            "waiting in the log": "–" if model.lag is None else f"{model.lag:,}",
             "s since commit": "–" if age is None else f"{age:,.1f}",
             "users": f"{model.counts.users:,}",
             "films": f"{model.counts.items:,}",

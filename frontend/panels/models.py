@@ -12,6 +12,7 @@ from nicegui import ui
 from frontend.answers import Version, Versions
 from frontend.panels.panel import Panel
 from frontend.panels.table import cell, headings
+from frontend.signal import lives
 from frontend.visit import Visit
 from recommender.errors import InvalidInput, RecommenderError
 
@@ -26,6 +27,7 @@ class ModelsPanels:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._shown: list[Version] | None = None
+        self._away = False  # what the panels say is that
         self._looked_at: int | None = None
         self._readings = 0
         self._loading: asyncio.Task[None] | None = None
@@ -85,14 +87,18 @@ class ModelsPanels:
             self._settings.message("tune", "No version to look at.")
             return
         except RecommenderError as error:
-            self.panel.say("The predictor is away; trying again by itself.", "away")
-            if self._shown is None:
-                self.panel.message("cloud_off", str(error))
+            for panel in (self.panel, self._settings):
+                panel.say("The predictor is away; trying again by itself.", "away")
+                if self._shown is None:
+                    panel.message("cloud_off", str(error))
+            self._away = True
             return
+        if not lives(self.panel):
+            return  # the visitor has gone on while it was fetched
         n = len(found.models)
         self.panel.say(f"{n} version{'s' * (n != 1)}, the latest first")
-        if found.models != self._shown:
-            self._shown = found.models
+        if found.models != self._shown or self._away:
+            self._shown, self._away = found.models, False
             self._draw(found)
 
     def _draw(self, found: Versions) -> None:

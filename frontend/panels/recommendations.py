@@ -164,7 +164,7 @@ class RecommendationsPanel:
         state = self._visit.recommended
         if state.problem is not None:
             self.panel.say("The predictor is away; trying again by itself.", "away")
-        elif self._visit.ingest_problem is not None:
+        elif self._visit.outbox.problem is not None:
             self.panel.say("Ingest is away: this list will follow your ratings again soon.", "away")
         elif state.loading and state.awaited is not None:
             self.panel.say("Learning your rating …")

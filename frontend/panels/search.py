@@ -83,8 +83,8 @@ class SearchPanel:
             self._show(answer.items, text)
 
     def _say(self, text: str, found: int) -> None:
-        if self._visit.ingest_problem is not None:
-            n = len(self._visit.unsent)
+        if self._visit.outbox.problem is not None:
+            n = len(self._visit.outbox.unsent)
             self.panel.say(
                 f"Ingest is away: {n} rating{'s' * (n != 1)} kept here, sent when it is back.",
                 "away",

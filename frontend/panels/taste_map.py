@@ -73,6 +73,7 @@ class TasteMapPanels:
             lambda: visit.api.film_map(visit.visitor.user, FILMS),
             self._draw,
             rows=12,
+            beside=[self._near],
         )
         visit.changed_recommended.connect(self.panel, self._again)
         visit.changed_ratings.connect(self._near, self._show_ratings)

@@ -38,6 +38,7 @@ def router(predictor: Predictor) -> APIRouter:
                     "data": "MovieLens ml-latest-small",
                     "settings": {"rank": 32, "rating_min": 0.5, "rating_max": 5.0},
                     "counts": {"users": 610, "items": 9742, "ratings": 50210},
+                    "lag": 0,
                     "series": [EXAMPLE_POINT],
                     "drift": None,
                 }
@@ -70,6 +71,7 @@ def router(predictor: Predictor) -> APIRouter:
                     "items": len(served.items),
                     "ratings": served.as_of.rating_count,
                 },
+                "lag": predictor.follower.lag,
                 "series": [
                     {
                         "batch": point.batch,

@@ -6,7 +6,7 @@ Here alone the predictor writes, and only through the registry (`storage.models`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from predictor.model_answers import ModelList, ModelVersion, Promotion, RaceDescription
 from predictor.parts import Predictor
+from predictor.routes.examples import EXAMPLE_HEAD
 from service.problems import problem_responses
 from storage.models import Registry
 from storage.races import described_race
@@ -23,6 +24,8 @@ from storage.races import described_race
 Result = TypeVar("Result")
 
 PATH = "/models"
+
+NOTHING_LOADED = {"batch": 0, "offsets": {}, "at": None}
 
 Number = Annotated[int, Path(ge=1, lt=2**31, description="The model's number.")]
 
@@ -57,9 +60,16 @@ EXAMPLE_RACE = {
             "settings": {"learning_rate": 0.4},
             "ratings": 20_500,
             "rmse": 0.8618,
+            "curve": [{"ratings": 10_250, "rmse": 0.8677}, {"ratings": 20_500, "rmse": 0.8612}],
         }
     ],
-    "out": [{"model": 4, "reason": "taken out of the race: worse than model 5 by 0.0420 ..."}],
+    "out": [
+        {
+            "model": 4,
+            "reason": "taken out of the race: worse than model 5 by 0.0420 ...",
+            "curve": [{"ratings": 10_250, "rmse": 0.8912}],
+        }
+    ],
     "cost": {"copies": 1, "width": 8, "rows": 10_334, "share": 0.5},
 }
 
@@ -80,6 +90,12 @@ def router(predictor: Predictor) -> APIRouter:
         (found,) = registry.judged(settings, model)
         return found.described()
 
+    def told(content: Mapping[str, Any]) -> Response:
+        # Models that learn have learned the same, so one place in the log is that of all.
+        follower = predictor.follower
+        as_of = follower.served.as_of_json if follower.loaded else NOTHING_LOADED
+        return Response(orjson.dumps({"as_of": as_of, **content}), media_type="application/json")
+
     @routes.get(
         "",
         summary="All models",
@@ -89,7 +105,7 @@ def router(predictor: Predictor) -> APIRouter:
     async def list_models() -> Response:
         """Every model, the latest first, each beside the serving one."""
         found = await asked(lambda registry: registry.judged(settings))
-        return _json({"models": [one.described() for one in found]})
+        return told({"models": [one.described() for one in found]})
 
     @routes.get(
         "/race",
@@ -99,7 +115,7 @@ def router(predictor: Predictor) -> APIRouter:
     )
     async def show_race() -> Response:
         """The race that is going on, or the last one: who runs, who is out and why, the cost."""
-        return _json(await asked(described_race))
+        return told(await asked(described_race))
 
     @routes.get(
         "/{model:int}",
@@ -109,7 +125,7 @@ def router(predictor: Predictor) -> APIRouter:
     )
     async def show_model(model: Number) -> Response:
         """One model: its settings, where it comes from, how it does beside the serving one."""
-        return _json(await asked(lambda registry: described(registry, model)))
+        return told(await asked(lambda registry: described(registry, model)))
 
     @routes.post(
         "/{model:int}/promote",
@@ -128,7 +144,7 @@ def router(predictor: Predictor) -> APIRouter:
             registry.promote(model, settings, force=promotion.force)
             return described(registry, model)
 
-        return _json(await asked(work))
+        return told(await asked(work))
 
     @routes.post(
         "/rollback",
@@ -138,7 +154,7 @@ def router(predictor: Predictor) -> APIRouter:
     )
     async def rollback() -> Response:
         """Put the model that served before back in service; 409 where none is kept."""
-        return _json(await asked(lambda registry: described(registry, registry.rollback())))
+        return told(await asked(lambda registry: described(registry, registry.rollback())))
 
     @routes.post(
         "/{model:int}/retire",
@@ -153,14 +169,11 @@ def router(predictor: Predictor) -> APIRouter:
             registry.retire(model)
             return described(registry, model)
 
-        return _json(await asked(work))
+        return told(await asked(work))
 
     return routes
 
 
-def _json(content: Any) -> Response:
-    return Response(orjson.dumps(content), media_type="application/json")
-
-
 def _example(body: dict[str, Any]) -> dict[str, Any]:
-    return {"content": {"application/json": {"example": body}}}
+    content = {"as_of": EXAMPLE_HEAD["as_of"], **body}
+    return {"content": {"application/json": {"example": content}}}

@@ -27,6 +27,18 @@ SECURE: dict[str, Any] = {
         "caSecret": "valkey-ca",
     },
 }
+MUTUAL: dict[str, Any] = merged(
+    SECURE,
+    {
+        "kafka": {
+            "securityProtocol": "SSL",
+            "saslMechanism": "",
+            "username": "",
+            "existingSecret": "",
+            "clientSecret": "recommender-user",
+        }
+    },
+)
 EXECUTORS = {"modeler": {"executors": 3, "executorMemory": "2g"}}
 DYNAMIC = {"modeler": {"dynamicAllocation": True, "maxExecutors": 6}}
 MONITORED = {"monitoring": {"serviceMonitor": True, "prometheusRule": True, "dashboard": True}}
@@ -47,6 +59,7 @@ CASES: dict[str, dict[str, Any]] = {
     ),
     "secure": SECURE,
     "secure with executors": merged(SECURE, EXECUTORS),
+    "mutual tls with executors": merged(MUTUAL, EXECUTORS),
     "dynamic allocation": merged(SECURE, DYNAMIC),
     "monitored": merged(STORES, MONITORED, {"monitoring": {"labels": {"release": "prometheus"}}}),
     "scaled": merged(STORES, SCALED, MONITORED),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from deploy.helm.settings_in_schema import settings_of_the_chart, stated
-from tests.deploy.cases import CASES, EXECUTORS, SECURE, exposed
+from tests.deploy.cases import CASES, EXECUTORS, MUTUAL, SECURE, exposed
 from tests.deploy.chart import (
     CHART,
     DEV,
@@ -164,6 +164,39 @@ def test_encrypted_stores(chart: Chart) -> None:
         ("RECOMMENDER_REDIS_CA", "redis"),
     ):
         assert env[variable] == f"{mounts[f'{store}-ca']}/ca.crt"
+
+
+def test_who_connects_to_kafka_shows_a_certificate_and_nobody_else_has_it(chart: Chart) -> None:
+    rendered = chart(MUTUAL, EXECUTORS)
+    holders = {}
+    for named, pod in pods(rendered):
+        for volume in pod["spec"].get("volumes", []):
+            if volume.get("secret", {}).get("secretName") == "recommender-user":
+                holders[named.rpartition("-")[2]] = pod, volume
+    assert set(holders) == {"ingest", "modeler", "prepare"}
+    for pod, volume in holders.values():
+        assert {one["key"]: one["path"] for one in volume["secret"]["items"]} == {
+            "user.crt": "tls.crt",
+            "user.key": "tls.key",
+        }
+        (mount,) = [
+            one
+            for one in pod["spec"]["containers"][0]["volumeMounts"]
+            if one["name"] == volume["name"]
+        ]
+        assert mount["readOnly"]
+        env = environment(pod)
+        assert env["RECOMMENDER_KAFKA_SECURITY_PROTOCOL"] == "SSL"
+        assert env["RECOMMENDER_KAFKA_CERTIFICATE"] == f"{mount['mountPath']}/tls.crt"
+        assert env["RECOMMENDER_KAFKA_KEY"] == f"{mount['mountPath']}/tls.key"
+        assert "RECOMMENDER_KAFKA_USERNAME" not in env
+    other = chart(MUTUAL, {"kafka": {"clientCertificateKey": "tls.crt"}})
+    (volume,) = [
+        one
+        for one in dict(pods(other))["Deployment/shop-ingest"]["spec"]["volumes"]
+        if one["name"] == "kafka-client"
+    ]
+    assert volume["secret"]["items"][0] == {"key": "tls.crt", "path": "tls.crt"}
 
 
 def test_the_environment_names_settings_that_exist(chart: Chart) -> None:
@@ -508,6 +541,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "SASL without a user": (
         {"kafka": {"securityProtocol": "SASL_SSL", "saslMechanism": "PLAIN"}},
         "kafka.username is empty: kafka.securityProtocol=SASL_SSL needs it",
+    ),
+    "a client's certificate for a way that is not encrypted": (
+        {"kafka": {"clientSecret": "user"}},
+        "kafka.securityProtocol=PLAINTEXT does not encrypt: SSL or SASL_SSL",
     ),
     "a password in a URL": (
         {"redis": {"url": "redis://:pw@valkey:6379/0"}},

@@ -87,7 +87,7 @@ def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Wo
                     **os.environ,
                     "RECOMMENDER_FRONTEND_PORT": str(port),
                     "RECOMMENDER_FRONTEND_STATE": str(folder / "state"),
-                    "RECOMMENDER_FRONTEND_REFRESH_SECONDS": "0.5",
+                    "RECOMMENDER_FRONTEND_REFRESH_SECONDS": "0.25",
                     "RECOMMENDER_INGEST_URL": ingest_url,
                     "RECOMMENDER_PREDICTOR_URL": predictor_url,
                 },
@@ -187,6 +187,19 @@ def test_a_visitor_survives_a_reload(browser: Browser, stage: Stage) -> None:
     page.reload()
     expect(who).to_have_text(before)
     expect(page.locator(".panel-ratings .film-name")).to_have_text(["Heat"])
+    # Two tabs of one browser are one visitor: what is given in one is seen, and sent, once.
+    other = page.context.new_page()
+    other.goto(stage.url)
+    expect(other.locator(".panel-ratings .film-name")).to_have_text(["Heat"])
+    stage.world.ingest_away = True
+    rate(page, "Rate Alien (1979)", 5)
+    expect(page.locator(".panel-search .panel-status")).to_contain_text("1 rating kept here")
+    stage.world.ingest_away = False
+    expect(other.locator(".panel-ratings .film-name")).to_have_text(["Alien", "Heat"])
+    for tab in (page, other):
+        expect(tab.locator(".panel-search .panel-status")).not_to_contain_text("kept here")
+        expect(tab.locator(".panel-recommended .film-name").first).to_have_text("The Matrix")
+    assert [entry["item"] for entry in stage.world.log] == ["2", "6"]
 
 
 def test_titles_are_no_markup(browser: Browser, stage: Stage) -> None:
@@ -216,6 +229,51 @@ def test_the_chart_moves_while_the_stream_goes_on(browser: Browser, stage: Stage
     expect(
         page.get_by_role("img", name=re.compile("prequential RMSE from .* 70,000"))
     ).to_be_visible()
+
+
+def held(page: Page) -> dict[str, float]:
+    """What the page holds after its garbage is collected: DOM nodes, listeners, bytes of heap."""
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    session.send("HeapProfiler.collectGarbage")
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    session.detach()
+    found = {metric["name"]: metric["value"] for metric in metrics}
+    return {name: found[name] for name in ("Nodes", "JSEventListeners", "JSHeapUsedSize")}
+
+
+def test_hours_of_a_stream_and_of_a_race_make_no_page_grow(browser: Browser, stage: Stage) -> None:
+    """Updates as fast as they are read, each with more micro-batches than hours bring between."""
+    stage.world.racing = True
+    for path, status, shown in (
+        ("/live", ".panel-accuracy .panel-status", "after {:,} ratings"),
+        ("/models", ".panel-race .panel-status", "Race 4"),
+    ):
+        page = stage.open(browser, viewport={"width": 1400, "height": 900})
+        page.goto(stage.url + path)
+        stage.world.stream(400)
+
+        def update(
+            times: int, page: Page = page, status: str = status, shown: str = shown
+        ) -> dict[str, float]:
+            for _ in range(times):
+                asked = stage.world.requests.count("/model")
+                stage.world.stream(30)
+                stage.world.raced += 1_000
+                after = stage.world.series[-1]["total_ratings"]
+                expect(page.locator(status)).to_contain_text(shown.format(after))
+                deadline = time.monotonic() + 10
+                while stage.world.requests.count("/model") < asked + 2:
+                    assert time.monotonic() < deadline, "the model is not read any more"
+                    page.wait_for_timeout(20)
+            return held(page)
+
+        before, after = update(3), update(10)
+        assert after["Nodes"] < 1.1 * before["Nodes"] + 50, (path, before, after)
+        assert after["JSEventListeners"] < 1.1 * before["JSEventListeners"] + 20
+        assert after["JSHeapUsedSize"] < 1.2 * before["JSHeapUsedSize"] + 2e6, (before, after)
+        assert page.locator(".panel svg path").count() < 2_000
+        page.close()
 
 
 def test_services_go_and_come_back(browser: Browser, stage: Stage) -> None:
@@ -267,7 +325,7 @@ def test_walking_between_the_pages(browser: Browser, stage: Stage) -> None:
     page = stage.open(browser)
     expect(page.locator(".panel-recommended .film-name")).to_have_count(10)
     page.get_by_role("link", name="Live").click()
-    expect(page.locator(".panel-figures .figure")).to_have_count(7)
+    expect(page.locator(".panel-figures .figure")).to_have_count(8)
     expect(page).to_have_title("Live · Recommender")
     expect(page.get_by_role("link", name="Live")).to_have_attribute("aria-current", "page")
     expect(page.locator(".panel-accuracy .panel-status")).to_contain_text("30,000 ratings")

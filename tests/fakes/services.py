@@ -56,9 +56,12 @@ class World:
     learned: int = 0  # next offset
     series: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    lag: int | None = 0  # records that wait in the log; None: the modeler does not tell
     refuse_item: str | None = None
     versions: bool = True  # whether the predictor keeps versions of its model
     racing: bool = False  # whether a race of settings is going on
+    als: float | None = None  # RMSE of batch ALS, as the first version has measured it
+    raced: int = 0  # further ratings of the race
     serving: int = 1
     retired: set[int] = field(default_factory=set)
     admin_key: str = "a-key-of-the-operator"
@@ -324,13 +327,14 @@ def predictor(world: World) -> FastAPI:
 
     def version(number: int) -> dict[str, Any]:
         serves, gone = number == world.serving, number in world.retired
+        als = {"als_rmse": world.als} if world.als and number == 1 else {}
         return {
             "model": number,
             "status": "serving" if serves else "retired" if gone else "candidate",
             "created_at": "2026-01-31T02:00:00+00:00",
             "settings": {"rank": 32 * number, "decay": 0.5},
             "ratings": 1000 * number,
-            "metrics": {"rmse": 0.9 - 0.01 * number, "mae": 0.7, "ndcg@10": 0.25},
+            "metrics": {"rmse": 0.9 - 0.01 * number, "mae": 0.7, "ndcg@10": 0.25, **als},
             "prequential": {"ratings": 10, "rmse": 0.88, "rmse_serving": 0.89},
             "gate": {"state": "none" if serves else "passed", "reason": "0.88 beside 0.89"},
             "reason": "a refit <b>from</b> the stored ratings",
@@ -358,6 +362,10 @@ def predictor(world: World) -> FastAPI:
                     "settings": {**settings, "learning_rate": 0.3},
                     "ratings": 12_000,
                     "rmse": 0.8412,
+                    "curve": [
+                        {"ratings": 6_000, "rmse": 0.85},
+                        {"ratings": 12_000 + world.raced, "rmse": 0.84},
+                    ],
                 },
                 {
                     "model": 1,
@@ -367,7 +375,16 @@ def predictor(world: World) -> FastAPI:
                     "rmse": 0.852,
                 },
             ],
-            "out": [{"model": 5, "reason": "worse by <b>0.2</b> after 9,000 ratings"}],
+            "out": [
+                {
+                    "model": 5,
+                    "reason": "worse by <b>0.2</b> after 9,000 ratings",
+                    "curve": [
+                        {"ratings": 6_000, "rmse": 1.05},
+                        {"ratings": 9_000, "rmse": 1.06},
+                    ],
+                }
+            ],
             "cost": {"copies": 1, "width": 4, "rows": 900, "share": 0.5},
         }
 
@@ -406,6 +423,7 @@ def predictor(world: World) -> FastAPI:
             "model": 1,
             "as_of": _as_of(world),
             "status": "serving",
+            "lag": world.lag,
             "data": world.data,
             "settings": {"rank": 32},
             "counts": {

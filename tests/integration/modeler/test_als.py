@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pyspark.ml.evaluation import RegressionEvaluator
@@ -9,8 +11,11 @@ from pyspark.ml.recommendation import ALS
 from pyspark.sql import SparkSession
 
 from modeler.als import frame, train_als
+from modeler.refit_baseline import als
 from recommender.evaluation import evaluate
 from recommender.generate import generate
+from recommender.model_settings import ModelSettings
+from recommender.refit import RefitSettings
 from recommender.splits import Split, random_split
 
 
@@ -69,3 +74,25 @@ def test_folding_in_a_known_user_gives_that_users_scores(spark: SparkSession, sp
     first = model.scores(np.array([7], np.int32))[0]
     rated = np.isfinite(first)
     assert np.corrcoef(first[rated], again[rated])[0, 1] > 0.98
+
+
+def test_the_baseline_of_a_refit_is_measured_on_what_the_refit_holds_out(
+    spark: SparkSession, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECOMMENDER_ALS_RANK", "5")
+    monkeypatch.setenv("RECOMMENDER_ALS_MAX_ITER", "4")
+    model, settings = ModelSettings(seed=3), RefitSettings(refit_validation_share=0.25)
+    found = als(split.train, model, settings)
+
+    # drawn as the refit draws: a share, by (seed, 2)
+    out = np.random.default_rng((3, 2)).random(len(split.train.ratings)) < 0.25
+    train = {
+        name: getattr(split.train, name)[~out]
+        for name in ("users", "items", "ratings", "timestamps")
+    }
+    theirs = train_als(spark, replace(split.train, **train), 5, 4, 0.15, None, seed=3)
+    predicted = theirs.predict(split.train.users[out], split.train.items[out])
+    errors = predicted.astype(float) - split.train.ratings[out]
+    assert found["als_rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)), abs=1e-6)
+    assert found["als_mae"] == pytest.approx(np.mean(np.abs(errors)), abs=1e-6)
+    assert als(split.train, model, RefitSettings(refit_validation_share=0)) == {}

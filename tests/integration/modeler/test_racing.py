@@ -81,6 +81,18 @@ def test_the_hopeless_is_taken_out_and_the_leader_promoted_where_that_is_switche
     assert found["contestants"][0]["model"] == 3
     assert found["contestants"][0]["ratings"] == 256
     assert [one["model"] for one in found["out"]] == [2]
+    # 64 micro-batches of 4 ratings each, until the second was taken out in the last look
+    best, serves, out = (one["curve"] for one in (*found["contestants"], *found["out"]))
+    assert [point["ratings"] for point in best] == [4 * number for number in range(1, 65)]
+    assert len(serves) == len(out) == 64
+    assert all(b["rmse"] < o["rmse"] for b, o in zip(best, out, strict=True))
+    # faded by hand: 4 ratings of a half-life of 20,000
+    with closing(psycopg2.connect(engine.dsn)) as opened, opened.cursor() as cur:
+        cur.execute("SELECT squared_error FROM micro_batches WHERE model = 3 ORDER BY batch")
+        squared = np.array([error for (error,) in cur.fetchall()])[-64:]
+    weights = 0.5 ** (4 * np.arange(64)[::-1] / 20_000)
+    expected = np.sqrt((weights * squared).sum() / (4 * weights).sum())
+    assert best[-1]["rmse"] == pytest.approx(expected, abs=1e-4)
     assert (found["cost"]["copies"], found["cost"]["share"]) == (1, 0.5)
 
     promoting = KeeperSettings(**SETTINGS, promote_race_leader=True)

@@ -18,10 +18,11 @@ import pyarrow as pa
 import pytest
 
 from local.processes import REPOSITORY
-from modeler import steps
+from modeler import refitting, steps
 from modeler.refitting import RefitJobSettings, refit_beside
 from modeler.steps import Step
 from modeler.verify import VerifySettings, sums_of_all
+from recommender.datasets import IndexedRatings
 from recommender.errors import InvalidData, Refused
 from recommender.initial import Side
 from recommender.refit import Epoch
@@ -79,6 +80,21 @@ def test_it_joins_as_a_candidate_with_the_serving_model_s_place_in_the_log(engin
     engine.learn(some(30, 9, "new"))
     assert_every_learning_model_has_learned_all(engine.dsn)
     assert all(one.agree for one in sums_of_all(VerifySettings(postgres_dsn=engine.dsn)).values())
+
+
+def test_the_error_of_als_is_kept_beside_its_own(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+
+    def measured(train: IndexedRatings, *_: object) -> dict[str, float]:
+        given.append(len(train.ratings))
+        return {"als_rmse": 0.75}
+
+    assert "als_rmse" not in refit_beside(job(engine.dsn)).version.metrics
+    monkeypatch.setitem(refitting._BASELINES, "als", measured)
+    kept = refit_beside(job(engine.dsn, refit_baseline="als")).version.metrics
+    assert (kept["als_rmse"], given) == (0.75, [600])
 
 
 def test_trained_anew_from_the_stored_ratings_it_has_the_same_figures(engine: Engine) -> None:

@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
 
+from local.postgres import Postgres, programs
 from local.processes import REPOSITORY
 from storage.dead_letters import list_dead_letters
 from storage.keys import Keys
@@ -157,14 +160,42 @@ def test_a_backlog_in_blocks_survives_kills(make_modeler: MakeModeler) -> None:
 
 
 def test_one_partition_and_one_block_of_a_backlog_is_an_uninterrupted_run(
-    make_modeler: MakeModeler,
+    make_modeler: MakeModeler, postgres: Postgres, tmp_path: Path
 ) -> None:
+    """Whatever is killed, and after a backup was restored as well."""
     modeler = make_modeler(passes=1, replay=0, backlog=300, backlog_batch=700, blocks=1)
     ratings = some_ratings(3000, seed=8)
     modeler.send(ratings)
     modeler.start()
     assert modeler.await_learned(3000).agree
     assert_rating_head_of_an_uninterrupted_run(modeler, ratings)
+
+    # A backup of the running product, as docs/operations.md says; then more is learned, all of it
+    # is lost, and the backup restored. The log has what the backup has not: once more, once.
+    dump = tmp_path / "films.dump"
+    run_program("pg_dump", "--format=custom", f"--file={dump}", f"--dbname={modeler.dsn}")
+    more = some_ratings(200, seed=9)
+    modeler.send(more)
+    assert modeler.await_learned(3200).agree
+    modeler.kill()
+    restored = postgres.create_database(f"restored_{uuid.uuid4().hex}")
+    run_program("pg_restore", "--clean", "--if-exists", f"--dbname={restored}", str(dump))
+    modeler.dsn = modeler.environment["RECOMMENDER_POSTGRES_DSN"] = restored
+    assert modeler.sums().agree
+    assert modeler.learned() == 3000
+    modeler.start()
+    sums = modeler.await_learned(3200)
+    assert sums.agree
+    assert (sums.records_learned, sums.ratings_stored) == (3200, 3200)
+    assert_rating_head_of_an_uninterrupted_run(modeler, ratings + more)
+    await_projected(modeler)
+    assert_projection_equals_truth(modeler)  # Redis was ahead of the backup
+
+
+def run_program(name: str, *arguments: str) -> None:
+    """One of Postgres' own."""
+    done = subprocess.run([programs() / name, *arguments], capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_one_event_by_two_partitions_counts_once(make_modeler: MakeModeler) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import redis
 from pydantic import TypeAdapter
 
 from predictor.model_answers import ModelList, ModelVersion, RaceDescription
@@ -22,9 +23,12 @@ def two(writer: Writer) -> Writer:
     return writer
 
 
-def test_all_and_one(two: Writer, start: Any) -> None:
+def test_all_and_one(two: Writer, start: Any, eventually: Any) -> None:
     with start(two) as client:
+        eventually(lambda: client.get("/health/ready").status_code == 200, "ready")
         answer = client.get("/models")
+        assert answer.json()["as_of"]["batch"] == 1
+        assert answer.json()["as_of"]["offsets"] == {"0": 4}
         candidate, serving = answer.json()["models"]
         assert TypeAdapter(ModelList).validate_json(answer.content, strict=False)
         assert (candidate["model"], candidate["status"], candidate["parent"]) == (2, "candidate", 1)
@@ -36,7 +40,9 @@ def test_all_and_one(two: Writer, start: Any) -> None:
         assert (serving["status"], serving["gate"]["state"]) == ("serving", "none")
         # the one micro-batch of the model worked out by hand: 4 ratings, squared error 1
         assert serving["prequential"] == {"ratings": 4, "rmse": 0.5, "rmse_serving": 0.5}
-        assert client.get("/models/2").json() == candidate
+        one = client.get("/models/2")
+        assert one.json() == {"as_of": answer.json()["as_of"], **candidate}
+        ModelVersion.model_validate_json(one.content)
         assert client.get("/models/3").status_code == 404
         assert client.get("/models/3").json()["detail"] == "There is no model 3."
         assert client.get("/models/three").status_code == 404
@@ -102,7 +108,9 @@ def test_model_tells_of_the_last_drift(two: Writer, start: Any, eventually: Any)
 def test_the_race(two: Writer, start: Any) -> None:
     with start(two) as client:
         none = {"race": None, "state": "none", "contestants": [], "out": []}
-        assert client.get("/models/race").json() == none
+        answer = client.get("/models/race").json()
+        assert {name: answer[name] for name in none} == none
+        assert "batch" in answer["as_of"]
         two.sql("INSERT INTO races (race, settings, batch) VALUES (1, '{\"race_width\": 4}', 0)")
         two.sql("UPDATE models SET race = 1 WHERE model = 2")
         answer = client.get("/models/race")
@@ -114,3 +122,21 @@ def test_the_race(two: Writer, start: Any) -> None:
             (1, 0.5),
             (2, None),
         ]
+
+
+def test_the_lag_as_the_modeler_told_it(two: Writer, start: Any, eventually: Any) -> None:
+    def lag(client: Any) -> Any:
+        return client.get("/model").json()["lag"]
+
+    def metric(client: Any) -> str:
+        lines = client.get("/metrics").text.splitlines()
+        return next(line.split()[1] for line in lines if line.startswith("recommender_records_b"))
+
+    with start(two, idle_seconds=0.1) as client, redis.Redis.from_url(two.url) as told:
+        eventually(lambda: client.get("/health/ready").status_code == 200, "ready")
+        assert (lag(client), metric(client)) == (None, "NaN")
+        told.set("recommender:lag", 42)
+        eventually(lambda: lag(client) == 42, "the lag")
+        assert metric(client) == "42.0"
+        told.delete("recommender:lag")  # as it goes by itself where nobody tells it anew
+        eventually(lambda: lag(client) is None, "nothing known")

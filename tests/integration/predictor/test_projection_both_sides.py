@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import redis
 
+from modeler.health import StreamHealth
+from modeler.lag import telling
 from recommender.errors import Unavailable
 from recommender.rows import RowFormat, Rows
 from storage.as_of import AsOf
@@ -103,3 +107,31 @@ def test_a_redis_that_is_not_there_or_holds_rubbish_is_unavailable(projection, r
     projection._redis.hset("recommender:3:state", mapping={"batch": "soon"})
     asyncio.run(ask(redis_url, "does not hold what it should"))
     asyncio.run(ask("redis://127.0.0.1:1/0", "not available"))
+
+
+def test_the_lag_is_told_while_it_is_known_and_forgotten_soon_after(redis_url):
+    settings = RedisSettings(redis_url=redis_url)
+    health = StreamHealth(published=False)
+
+    async def ask():
+        async with reading(redis_url) as reader:
+            return await reader.lag()
+
+    def awaited(wanted):
+        for _ in range(500):
+            if (found := asyncio.run(ask())) == wanted:
+                return found
+            time.sleep(0.01)
+        return found
+
+    with telling(settings, health, every=0.01):
+        assert asyncio.run(ask()) is None  # nothing learns yet
+        health.started(lambda: 1234)
+        assert awaited(1234) == 1234
+        with redis.Redis.from_url(redis_url) as client:
+            assert 0 < client.ttl("recommender:lag") <= 10
+        health.stopped()
+        with redis.Redis.from_url(redis_url) as client:
+            client.delete("recommender:lag")
+        time.sleep(0.05)
+        assert asyncio.run(ask()) is None

@@ -15,7 +15,14 @@ from typer.testing import CliRunner
 
 from local.__main__ import app
 from local.environment import exports, of_running
+from local.processes import REPOSITORY, Children
+from local.settings import LocalSettings
+from local.stack import Content, Stack
+from local.supervisor import Supervisor
+from local.traffic import TrafficSettings
+from modeler.java import Java
 from recommender.errors import MissingRequirement
+from recommender.settings import load
 
 TOLD = {
     "RECOMMENDER_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
@@ -75,3 +82,19 @@ def test_where_nothing_runs_it_says_what_to_do(
     assert answer.stdout == ""  # nothing for `eval`
     assert "make run" in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
+
+
+def test_the_traffic_is_told_the_rate_and_the_folder_that_the_command_was_given(
+    tmp_path: Path, java: Java, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RECOMMENDER_RATE", raising=False)
+    children = Children(tmp_path)
+    supervisor = Supervisor(children, lambda _: None)
+    settings = LocalSettings(state=tmp_path, rate=62.5)
+    stack = Stack(settings, children, java, REPOSITORY, supervisor)
+    monkeypatch.setattr(stack.postgres, "dsn", lambda: "postgresql://")
+    for name, value in stack.environment(Content("by hand")).items():
+        monkeypatch.setenv(name, value)
+    told = load(TrafficSettings)
+    assert (told.rate, told.state, told.ingest_url) == (62.5, tmp_path, stack.ingest_url)
+    children.close()

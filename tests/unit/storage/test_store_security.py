@@ -9,7 +9,7 @@ import pytest
 import redis
 from confluent_kafka.admin import AdminClient
 
-from recommender.errors import InvalidSetting
+from recommender.errors import InvalidSetting, MissingRequirement
 from recommender.settings import load
 from storage.kafka_client import client_options, java_security, source_security
 from storage.redis_client import address
@@ -66,6 +66,51 @@ def test_spark_s_source_gets_what_java_gets() -> None:
 def test_java_has_another_module_for_plain() -> None:
     settings = KafkaSettings(**{**SASL, "kafka_sasl_mechanism": "PLAIN"})
     assert "plain.PlainLoginModule" in java_security(settings)["sasl.jaas.config"]
+
+
+def test_our_own_certificate_reaches_both_kinds_of_clients(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "user.crt", tmp_path / "user.key"
+    certificate.write_text("the certificate\n")
+    key.write_text("the key\n")
+    settings = KafkaSettings(
+        kafka_security_protocol="SSL", kafka_certificate=certificate, kafka_key=key
+    )
+    options = client_options(settings)
+    assert options["ssl.certificate.location"] == str(certificate)
+    assert options["ssl.key.location"] == str(key)
+    assert java_security(settings) == {
+        "security.protocol": "SSL",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.certificate.chain": "the certificate\n",
+        "ssl.keystore.key": "the key\n",
+    }
+    key.unlink()
+    with pytest.raises(MissingRequirement, match=f"RECOMMENDER_KAFKA_KEY={key} cannot be read"):
+        java_security(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"KAFKA_CERTIFICATE": "/c"}, "KAFKA_CERTIFICATE is set, but RECOMMENDER_KAFKA_KEY is not"),
+        ({"KAFKA_KEY": "/k"}, "KAFKA_KEY is set, but RECOMMENDER_KAFKA_CERTIFICATE is not"),
+        (
+            {
+                "KAFKA_CERTIFICATE": "/c",
+                "KAFKA_KEY": "/k",
+                "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+            },
+            "KAFKA_SECURITY_PROTOCOL=PLAINTEXT does not encrypt",
+        ),
+    ],
+)
+def test_half_a_certificate_or_one_in_the_clear_is_refused(
+    given: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"KAFKA_SECURITY_PROTOCOL": "SSL", **given}.items():
+        monkeypatch.setenv(f"RECOMMENDER_{name}", value)
+    with pytest.raises(InvalidSetting, match=said):
+        load(KafkaSettings)
 
 
 @pytest.mark.parametrize("missing", ["KAFKA_USERNAME", "KAFKA_PASSWORD"])

@@ -172,6 +172,12 @@ readinessProbe:
 - name: RECOMMENDER_KAFKA_CA
   value: /etc/recommender/kafka/ca.crt
 {{- end }}
+{{- if .Values.kafka.clientSecret }}
+- name: RECOMMENDER_KAFKA_CERTIFICATE
+  value: /etc/recommender/kafka-client/tls.crt
+- name: RECOMMENDER_KAFKA_KEY
+  value: /etc/recommender/kafka-client/tls.key
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -257,6 +263,26 @@ readinessProbe:
 {{- end }}
 {{- end -}}
 
+{{/* Our own certificate and key at Kafka: of those that connect by themselves, not of executors. */}}
+{{- define "recommender.kafkaClientMount" -}}
+{{- if and .Values.kafka.clientSecret (not .Values.dev.enabled) }}
+- name: kafka-client
+  mountPath: /etc/recommender/kafka-client
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "recommender.kafkaClientVolume" -}}
+{{- if and .Values.kafka.clientSecret (not .Values.dev.enabled) }}
+- name: kafka-client
+  secret:
+    secretName: {{ .Values.kafka.clientSecret }}
+    items:
+      - {key: {{ .Values.kafka.clientCertificateKey }}, path: tls.crt}
+      - {key: {{ .Values.kafka.clientPrivateKeyKey }}, path: tls.key}
+{{- end }}
+{{- end -}}
+
 {{/* Settings of all services, of .Values.settings and of the chart: data of the ConfigMap. */}}
 {{- define "recommender.settings" -}}
 RECOMMENDER_INGEST_HOST: "0.0.0.0"
@@ -306,6 +332,9 @@ RECOMMENDER_{{ $name | upper }}: {{ include "recommender.plain" $value | quote }
 {{- fail (printf "kafka.%s is empty: kafka.securityProtocol=%s needs it" $name $values.kafka.securityProtocol) }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- if and $values.kafka.clientSecret (not (hasSuffix "SSL" $values.kafka.securityProtocol)) }}
+{{- fail (printf "kafka.clientSecret is set, but kafka.securityProtocol=%s does not encrypt: SSL or SASL_SSL" $values.kafka.securityProtocol) }}
 {{- end }}
 {{- if and $values.redis.caSecret (not (hasPrefix "rediss://" $values.redis.url)) }}
 {{- fail (printf "redis.caSecret is set, but redis.url=%s does not encrypt: begin it with rediss://" $values.redis.url) }}
