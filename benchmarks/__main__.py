@@ -17,6 +17,7 @@ from benchmarks.ingest import ingest
 from benchmarks.kernel import kernel
 from benchmarks.predict import predict
 from benchmarks.recommend import recommend
+from benchmarks.recommend_large import recommend_large
 from benchmarks.recovery import recovery
 from benchmarks.stream import stream
 from recommender.errors import RecommenderError
@@ -38,6 +39,7 @@ for benchmark in (
     kernel,
     predict,
     recommend,
+    recommend_large,
     recovery,
     stream,
 ):

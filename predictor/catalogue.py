@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 from rapidfuzz import fuzz, process, utils
 
-from storage.reading import CatalogueEntry
+from storage.reading import NO_ATTRIBUTES, CatalogueEntry
 
 CUTOFF = 60.0
 """Likeness below which a title is no answer: one wrong letter in a word of five still has 80."""
@@ -41,10 +42,10 @@ class Catalogue:
 
     def __init__(self, entries: Iterable[CatalogueEntry] = ()) -> None:
         self._entries: dict[str, CatalogueEntry] = {}
-        # Two lists side by side: the search works on a copy of the one, whatever comes meanwhile.
-        self._titled: list[str] = []
-        self._plain: list[str] = []
-        self._place: dict[str, int] = {}
+        # Titles as they are compared are made when they are searched: a million take seconds.
+        self._new: list[str] = []
+        self._plain: dict[str, str] = {}
+        self._making, self._taking = Lock(), Lock()
         self.put(entries)
 
     def __len__(self) -> int:
@@ -62,35 +63,41 @@ class Catalogue:
         entry = self._entries.get(item)
         return None if entry is None else entry.title
 
+    def attributes(self, item: str) -> Mapping[str, Any]:
+        """An item's attributes; none where it is not known."""
+        entry = self._entries.get(item)
+        return NO_ATTRIBUTES if entry is None else entry.attributes
+
     def put(self, entries: Iterable[CatalogueEntry]) -> None:
         """Take up entries, new or changed."""
-        for entry in entries:
-            self._entries[entry.item] = entry
-            plain = plain_title(entry.title or "")
-            place = self._place.get(entry.item)
-            if place is not None:
-                self._plain[place] = plain
-            elif plain:
-                self._place[entry.item] = len(self._titled)
-                self._titled.append(entry.item)
-                self._plain.append(plain)
+        with self._taking:
+            for entry in entries:
+                item = entry.item
+                if entry.title != self.title(item):
+                    self._new.append(item)
+                self._entries[item] = entry
 
     def search(self, text: str, n: int) -> list[Match]:
         """The items whose titles are most like a text, best first, at most ``max(n, CANDIDATES)``.
 
         Safe to call in another thread than the one that calls `put`.
         """
+        with self._making:
+            with self._taking:
+                new, self._new = self._new, []
+            self._plain.update((item, plain_title(self.title(item) or "")) for item in new)
+            items, titles = list(self._plain), list(self._plain.values())
         # cdist lets other threads run meanwhile; process.extract holds them up until it is done.
         likeness = process.cdist(
             [plain_title(text)],
-            list(self._plain),
+            titles,
             scorer=fuzz.WRatio,
             score_cutoff=CUTOFF,
             dtype=np.float32,
         )[0]
         alike = np.flatnonzero(likeness)  # below the cutoff it is 0
         order = alike[np.argsort(-likeness[alike], kind="stable")[: max(n, CANDIDATES)]]
-        return [Match(self._titled[place], float(likeness[place])) for place in order.tolist()]
+        return [Match(items[place], float(likeness[place])) for place in order.tolist()]
 
 
 def plain_title(title: str) -> str:
@@ -104,7 +111,9 @@ def plain_title(title: str) -> str:
     bare = _YEAR.sub("", title)
     if turned := _ARTICLE.match(bare):
         bare = f"{turned['article']} {turned['rest']}"
-    letters = unicodedata.normalize("NFKD", bare)
-    plain: str = utils.default_process("".join(c for c in letters if not unicodedata.combining(c)))
+    if not bare.isascii():
+        letters = unicodedata.normalize("NFKD", bare)
+        bare = "".join(c for c in letters if not unicodedata.combining(c))
+    plain: str = utils.default_process(bare)
     # A title made of nothing else ("(1984)", "M*A*S*H" has letters) is compared as it stands.
     return plain or utils.default_process(title)

@@ -109,9 +109,9 @@ class Served:
             "at": None if at is None else datetime.fromtimestamp(at, UTC).isoformat(),
         }
 
-    def load_items(self, items: Sequence[str], rows: Rows) -> None:
-        """Set rows of the item side, without taking their ratings for recent ones."""
-        self.items.put(items, rows)
+    def load_items(self, items: list[str], rows: Rows) -> None:
+        """Begin with these rows of the item side, without taking their ratings for recent ones."""
+        self.items = ItemTable.of(items, rows)
 
     def put_items(self, items: Sequence[str], rows: Rows) -> None:
         """Set rows of the item side that have changed."""
@@ -137,6 +137,8 @@ class Served:
         """
         self.cold = cold
         n = self.items.n
+        if not cold.fitted:
+            return
         if all_rows:
             few = np.flatnonzero((n > 0) & (n < COLD_RATINGS))
             self.items.put_at(few, cold.blended(self.items.rows(few), self._vectors(few)))
@@ -167,27 +169,26 @@ class Served:
 
     def put_catalogue(self, entries: Sequence[CatalogueEntry]) -> None:
         """Take up catalogue entries; their items can be recommended from now on, or no more."""
-        before = {entry.item: self.catalogue.entry(entry.item) for entry in entries}
-        latest = {entry.item: entry for entry in entries}
-        self.catalogue.put(latest.values())
-        self.items.add(latest)
-        positions = dict(zip(latest, self.items.positions(latest).tolist(), strict=True))
-        for item, entry in latest.items():
-            known = before[item]
-            self.attributes.put(
-                positions[item], known.attributes if known else {}, entry.attributes
-            )
-        self.content.put((positions[item], entry) for item, entry in latest.items())
-        for withdrawn in (True, False):
-            changed = [
-                positions[item]
-                for item, entry in latest.items()
-                if (entry.attributes.get("available") is False) == withdrawn
-            ]
-            self.items.withdraw(np.array(changed, np.intp), withdrawn)
+        latest = list({entry.item: entry for entry in entries}.values())
+        names = [entry.item for entry in latest]
+        self.items.add(names)
+        positions = self.items.positions(names)
+        before = self.catalogue.attributes
+        described: dict[int, CatalogueEntry] = {}
+        gone: list[int] = []
+        there: list[int] = []
+        for entry, position in zip(latest, positions.tolist(), strict=True):
+            if entry.attributes or before(entry.item):
+                self.attributes.put(position, before(entry.item), entry.attributes)
+                described[position] = entry
+                withdrawn = entry.attributes.get("available") is False
+                (gone if withdrawn else there).append(position)
+        self.catalogue.put(latest)
+        self.content.put(described.items())
+        self.items.withdraw(np.array(gone, np.intp), True)
+        self.items.withdraw(np.array(there, np.intp), False)
         if self.cold.fitted:
-            where = np.fromiter(positions.values(), np.intp, len(positions))
-            self._guess(where[self.items.n[where] == 0])
+            self._guess(positions[self.items.n[positions] == 0])
 
     def withdrawn(self, item: str) -> bool:
         """Whether the catalogue says that an item is not available."""

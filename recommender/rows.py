@@ -132,6 +132,21 @@ class Rows:
         for name in ("n", "bias", "factors", "ranking", "step"):
             getattr(self, name)[where] = getattr(rows, name)
 
+    def put_packed(self, start: int, packed: npt.NDArray[np.void]) -> None:
+        """Overwrite the rows from a position on by packed ones."""
+        for name in ("n", "bias", "factors", "ranking", "step"):
+            getattr(self, name)[start : start + len(packed)] = packed[name]
+
+    def take(self, where: npt.NDArray[np.intp]) -> Rows:
+        """The rows at the positions ``where`` (a copy)."""
+        return Rows(
+            n=self.n[where],
+            bias=self.bias[where],
+            factors=self.factors[where],
+            ranking=self.ranking[where],
+            step=self.step[where],
+        )
+
     def grown(self, length: int) -> Rows:
         """These rows, followed by zeroed ones up to ``length``."""
         grown = Rows.empty(length, self.format)
