@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import typer
 
-from benchmarks.load import CONNECTIONS, Connections, Request, Seconds, compared
+from benchmarks.load import CONNECTIONS, Connections, Request, Seconds, ask, compared
 from benchmarks.report import Json, show
 from benchmarks.serving import (
     Items,
@@ -39,6 +39,7 @@ _BETWEEN = 1.0  # seconds between two micro-batches that change items
 _STEP = 0.1  # how far a changed vector moves, in parts of its length
 _PAUSE = 0.2  # seconds between two looks at how far the predictor has come
 _PATIENCE = 60.0
+_WARM_UP = 2.0  # seconds
 _N = 10
 _MEAN = 3.5
 
@@ -61,6 +62,7 @@ def recommend_large(
     asked = [Request(f"/recommend?user={user_id(n * 7919 % users)}&n={_N}") for n in range(users)]
     with serving(size) as running:
         memory = {"after_start": _megabytes(running.predictor.pid)}
+        _ask_for_all(running.url, asked, connections)
         with _changing(running, changed / 100) as changes:
             figures = compared(running.url, asked, running.yardsticks, seconds, connections)
         memory["after_load"] = _megabytes(running.predictor.pid)
@@ -81,6 +83,13 @@ def recommend_large(
         },
         as_json,
     )
+
+
+def _ask_for_all(url: str, requests: Sequence[Request], connections: int) -> None:
+    """Ask until each user is in the predictor's memory, as after some time of service."""
+    answers = 0.0
+    while answers < len(requests):
+        answers += _WARM_UP * ask(url, requests[int(answers) :], _WARM_UP, connections).rate
 
 
 class _Changes(threading.Thread):

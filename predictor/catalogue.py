@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
 from rapidfuzz import fuzz, process, utils
 
+from predictor.items import ItemTable
+from recommender.rows import RowFormat
 from storage.reading import NO_ATTRIBUTES, CatalogueEntry
 
 CUTOFF = 60.0
@@ -33,6 +35,12 @@ class Match(NamedTuple):
 class Catalogue:
     """Entries by item; titles can be searched with typing errors.
 
+    Parameters
+    ----------
+    entries : iterable of CatalogueEntry
+    items : ItemTable, optional
+        Where the items have their positions; one of its own if there is none.
+
     Examples
     --------
     >>> films = Catalogue([CatalogueEntry("2571", "Matrix, The (1999)", {})])
@@ -40,42 +48,59 @@ class Catalogue:
     ('Matrix, The (1999)', ['2571'])
     """
 
-    def __init__(self, entries: Iterable[CatalogueEntry] = ()) -> None:
-        self._entries: dict[str, CatalogueEntry] = {}
+    def __init__(
+        self, entries: Iterable[CatalogueEntry] = (), items: ItemTable | None = None
+    ) -> None:
+        self._items = ItemTable(RowFormat(0, 0)) if items is None else items
+        # By position, as an object and a place in a dict for each of a million items are 100 MB.
+        self._titles: list[str | None] = []
+        self._attributes: list[Mapping[str, Any] | None] = []  # None: there is no entry
         # Titles as they are compared are made when they are searched: a million take seconds.
-        self._new: list[str] = []
-        self._plain: dict[str, str] = {}
+        self._new: list[int] = []
+        self._plain: dict[int, str] = {}
         self._making, self._taking = Lock(), Lock()
         self.put(entries)
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+    def __contains__(self, item: str) -> bool:
+        return self.entry(item) is not None
 
     def entry(self, item: str) -> CatalogueEntry | None:
         """All that is known of an item."""
-        return self._entries.get(item)
+        place = self._items.position(item)
+        if place is None or place >= len(self._titles):
+            return None
+        attributes = self._attributes[place]
+        return None if attributes is None else CatalogueEntry(item, self._titles[place], attributes)
 
     def title(self, item: str) -> str | None:
         """An item's title, where it has one."""
-        entry = self._entries.get(item)
-        return None if entry is None else entry.title
+        place = self._items.position(item)
+        return None if place is None or place >= len(self._titles) else self._titles[place]
 
-    def attributes(self, item: str) -> Mapping[str, Any]:
-        """An item's attributes; none where it is not known."""
-        entry = self._entries.get(item)
-        return NO_ATTRIBUTES if entry is None else entry.attributes
+    def attributes_at(self, position: int) -> Mapping[str, Any]:
+        """Attributes of the item at a position; none where there is no entry."""
+        known = self._attributes[position] if position < len(self._attributes) else None
+        return known or NO_ATTRIBUTES
 
     def put(self, entries: Iterable[CatalogueEntry]) -> None:
-        """Take up entries, new or changed."""
+        """Take up entries, new or changed, and their items."""
+        given = list(entries)
+        names = [entry.item for entry in given]
+        self._items.add(names)
+        self.put_at(self._items.positions(names).tolist(), given)
+
+    def put_at(self, positions: Sequence[int], entries: Sequence[CatalogueEntry]) -> None:
+        """Take up entries of items at known positions."""
+        more = len(self._items) - len(self._titles)
+        self._titles += [None] * more
+        self._attributes += [None] * more
         with self._taking:
-            for entry in entries:
-                item = entry.item
-                if entry.title != self.title(item):
-                    self._new.append(item)
-                self._entries[item] = entry
+            for place, entry in zip(positions, entries, strict=True):
+                title = entry.title
+                if title != self._titles[place]:
+                    self._titles[place] = title
+                    self._new.append(place)
+                self._attributes[place] = entry.attributes
 
     def search(self, text: str, n: int) -> list[Match]:
         """The items whose titles are most like a text, best first, at most ``max(n, CANDIDATES)``.
@@ -85,8 +110,8 @@ class Catalogue:
         with self._making:
             with self._taking:
                 new, self._new = self._new, []
-            self._plain.update((item, plain_title(self.title(item) or "")) for item in new)
-            items, titles = list(self._plain), list(self._plain.values())
+            self._plain.update((place, plain_title(self._titles[place] or "")) for place in new)
+            places, titles = list(self._plain), list(self._plain.values())
         # cdist lets other threads run meanwhile; process.extract holds them up until it is done.
         likeness = process.cdist(
             [plain_title(text)],
@@ -97,7 +122,10 @@ class Catalogue:
         )[0]
         alike = np.flatnonzero(likeness)  # below the cutoff it is 0
         order = alike[np.argsort(-likeness[alike], kind="stable")[: max(n, CANDIDATES)]]
-        return [Match(items[place], float(likeness[place])) for place in order.tolist()]
+        return [
+            Match(self._items.ids[places[found]], float(likeness[found]))
+            for found in order.tolist()
+        ]
 
 
 def plain_title(title: str) -> str:

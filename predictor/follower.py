@@ -355,7 +355,7 @@ class Follower:
     async def _put_in_order(self, served: Served) -> None:
         """Now and then; nothing else writes to the items until it is done."""
         if served.items.out_of_order:
-            served.items.ordered = await asyncio.to_thread(served.items.in_order)
+            served.items.ordered = await asyncio.to_thread(served.in_order)
 
     async def _learn_cold(self, served: Served) -> None:
         """Now and then, learn anew what attributes say of items with few ratings."""

@@ -188,12 +188,17 @@ class ItemTable:
             return len(self) >= FEWEST_ITEMS
         return self.ordered.due(len(self))
 
-    def in_order(self) -> OrderedItems:
+    def in_order(self, bias_weight: float) -> OrderedItems:
         """The items put in order, to become `ordered`; in another thread, too, while none is put.
 
         A second for a million items.
+
+        Parameters
+        ----------
+        bias_weight : float
+            What a person's score has of an item's bias.
         """
-        return OrderedItems(self._rows, self._popular(self.n), self.lengths)
+        return OrderedItems(self._rows, self._popular(self.n), self.lengths, bias_weight)
 
     @property
     def gram(self) -> Floats:
@@ -231,9 +236,10 @@ class ItemTable:
         self._count(places, -1)
         self._rows.put(where, rows)
         self._count(places, 1)
-        if self.ordered is not None:
-            self.ordered.put(places, self._rows, self._popular(self._rows.n[places]))
         self._measure(places)
+        if self.ordered is not None:
+            popular = self._popular(self._rows.n[places])
+            self.ordered.put(places, self._rows, popular, self._lengths[places])
         self._guessed[places] = False
         self._popularity = self._most_rated = None
 

@@ -67,21 +67,21 @@ def load(
 ) -> Served:
     """Read the serving model and the catalogue; only the catalogue where there is no model."""
     served = Served(snapshot.serving_model(), scale, topic, half_life)
-    catalogue = snapshot.catalogue()
     if served.record is not None:
         progress.of = snapshot.count_items(served.record.model)
         found = snapshot.item_rows(served.record.model, served.form, progress=progress.read)
-        # Of each id one object: a million more would be 60 MB.
-        same = {entry.item: entry.item for entry in catalogue}
-        served.load_items([same.get(item, item) for item in found.items], found.rows)
-        del same, found
-    served.put_catalogue(catalogue)
-    del catalogue
+        served.load_items(found.items, found.rows)
+    # Most of an entry without attributes is not kept: in parts the next has its place in memory.
+    described: list[CatalogueEntry] = []
+    for part in snapshot.catalogue_in_parts():
+        served.put_catalogue([entry for entry in part if not entry.attributes])
+        described += [entry for entry in part if entry.attributes]
+    served.put_catalogue(described)
     if served.record is not None:
         served.take_cold(served.fit_cold(), all_rows=True)
         served.seed_trending(snapshot.latest_items(served.trending.history))
         if served.items.out_of_order:
-            served.items.ordered = served.items.in_order()
+            served.items.ordered = served.in_order()
     return served
 
 

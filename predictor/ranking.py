@@ -194,12 +194,12 @@ def _shortlist(
         chosen = np.setdiff1d(np.flatnonzero(~refused), excluded)
     else:
         if folding is None:
-            ranking, weight = np.zeros(0, np.float32), 1.0
+            ranking = np.zeros(0, np.float32)
             popular = items.popularity_weight(1.0)
         else:
             ranking = folding.vector / np.float32(highest) if highest > 0 else 0 * folding.vector
-            weight = rating_weight(served.rating_min, served.rating_max)
             popular = items.popularity_weight(float(newcomer_weight(user.n)))
+        weight = served.bias_weight
         factors = user.factors * np.float32(weight)
         chosen = ordered.best(
             ranking, factors, weight, popular, weight * base, n, excluded, refused

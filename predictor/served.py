@@ -13,8 +13,10 @@ from predictor.catalogue import Catalogue
 from predictor.cold import ColdStart
 from predictor.content import ContentVectors
 from predictor.items import ItemTable, Positions
+from predictor.shortlist import OrderedItems
 from predictor.trending import Trending
 from recommender.content import COLD_RATINGS
+from recommender.ranking import rating_weight
 from recommender.rating_head import Mean
 from recommender.rows import Floats, RowFormat, Rows
 from recommender.settings import ScaleSettings
@@ -66,7 +68,7 @@ class Served:
         self.rating_min = float(stored.get("rating_min", scale.rating_min))
         self.rating_max = float(stored.get("rating_max", scale.rating_max))
         self.items = ItemTable(self.form)
-        self.catalogue = Catalogue()
+        self.catalogue = Catalogue(items=self.items)
         self.attributes = AttributeIndex()
         self.content = ContentVectors()
         self.trending = Trending(half_life)
@@ -112,6 +114,7 @@ class Served:
     def load_items(self, items: list[str], rows: Rows) -> None:
         """Begin with these rows of the item side, without taking their ratings for recent ones."""
         self.items = ItemTable.of(items, rows)
+        self.catalogue = Catalogue(items=self.items)
 
     def put_items(self, items: Sequence[str], rows: Rows) -> None:
         """Set rows of the item side that have changed."""
@@ -158,6 +161,15 @@ class Served:
         vectors: Floats = self.content.vectors(len(self.items))[positions]
         return vectors
 
+    def in_order(self) -> OrderedItems:
+        """The items put in order for a quick search; see `ItemTable.in_order`."""
+        return self.items.in_order(self.bias_weight)
+
+    @property
+    def bias_weight(self) -> float:
+        """What a score by the model has of an item's bias."""
+        return rating_weight(self.rating_min, self.rating_max) if self.form.ranking_rank else 1.0
+
     def seed_trending(self, items: Iterable[str]) -> None:
         """Say what the latest ratings were of, the oldest first."""
         self.trending.seed(self.items.positions(items).tolist(), self.as_of.rating_count)
@@ -173,17 +185,17 @@ class Served:
         names = [entry.item for entry in latest]
         self.items.add(names)
         positions = self.items.positions(names)
-        before = self.catalogue.attributes
         described: dict[int, CatalogueEntry] = {}
         gone: list[int] = []
         there: list[int] = []
         for entry, position in zip(latest, positions.tolist(), strict=True):
-            if entry.attributes or before(entry.item):
-                self.attributes.put(position, before(entry.item), entry.attributes)
+            before = self.catalogue.attributes_at(position)
+            if entry.attributes or before:
+                self.attributes.put(position, before, entry.attributes)
                 described[position] = entry
                 withdrawn = entry.attributes.get("available") is False
                 (gone if withdrawn else there).append(position)
-        self.catalogue.put(latest)
+        self.catalogue.put_at(positions.tolist(), latest)
         self.content.put(described.items())
         self.items.withdraw(np.array(gone, np.intp), True)
         self.items.withdraw(np.array(there, np.intp), False)

@@ -344,6 +344,12 @@ class Snapshot:
 
     def catalogue(self, items: Sequence[str] | None = None) -> list[CatalogueEntry]:
         """The whole catalogue by item, or the entries of the given items."""
+        return [entry for part in self.catalogue_in_parts(items) for entry in part]
+
+    def catalogue_in_parts(
+        self, items: Sequence[str] | None = None
+    ) -> Iterator[list[CatalogueEntry]]:
+        """The same, some thousands of entries at a time."""
         query = "SELECT item, title, attributes::text FROM items"
         parameters: tuple[list[str], ...] = ()
         if items is not None:
@@ -352,12 +358,13 @@ class Snapshot:
         with self._connection.cursor("catalogue") as cursor:
             cursor.itersize = ROWS_PER_FETCH
             cursor.execute(query + " ORDER BY item", parameters)
-            return [
-                CatalogueEntry(
-                    item, title, NO_ATTRIBUTES if attributes == "{}" else json.loads(attributes)
-                )
-                for item, title, attributes in cursor
-            ]
+            while found := cursor.fetchmany(ROWS_PER_FETCH):
+                yield [
+                    CatalogueEntry(
+                        item, title, NO_ATTRIBUTES if attributes == "{}" else json.loads(attributes)
+                    )
+                    for item, title, attributes in found
+                ]
 
     def count_items(self, model: int) -> int:
         """Items that the model has a row for; reads the whole index (0.1 s a million)."""

@@ -37,7 +37,7 @@ def served(rank: int, ranking_rank: int, seed: int) -> Served:
         vectors[drawn.integers(0, N_ITEMS, 5)] *= 30
     rows.bias[100:200], rows.n[100:200] = rows.bias[7], rows.n[7]
     built.put_items([f"i{number}" for number in range(N_ITEMS)], rows)
-    built.items.ordered = built.items.in_order()
+    built.items.ordered = built.in_order()
     return built
 
 
@@ -105,7 +105,7 @@ def test_changed_and_new_items_are_listed_at_once(rank: int, ranking_rank: int, 
     user = somebody(model, seed)
 
     assert_listed_as_by_all_scores(model, user, Wishes(n=30, exclude=("i5", "new 3")))
-    model.items.ordered = model.items.in_order()
+    model.items.ordered = model.in_order()
     assert_listed_as_by_all_scores(model, user, Wishes(n=30, exclude=("i5", "new 3")))
 
 
@@ -142,10 +142,11 @@ def test_most_of_the_catalogue_can_be_excluded() -> None:
     rank=st.integers(0, 40),
     ranking_rank=st.integers(1, 70),
     size=st.floats(1e-10, 1e6),
+    weight=st.sampled_from([0.5, 0.1]),  # that which the score has, and another one
 )
 @settings(max_examples=60, deadline=None)
 def test_the_highest_and_the_best_are_among_those_found(
-    seed: int, rank: int, ranking_rank: int, size: float
+    seed: int, rank: int, ranking_rank: int, size: float, weight: float
 ) -> None:
     drawn = np.random.default_rng(seed)
     rows = Rows.empty(200, RowFormat(rank, ranking_rank))
@@ -153,7 +154,7 @@ def test_the_highest_and_the_best_are_among_those_found(
     rows.factors[:] = drawn.standard_normal(rows.factors.shape)
     rows.bias[:] = drawn.standard_normal(200)
     popular = drawn.random(200).astype(np.float32)
-    ordered = OrderedItems(rows, popular, np.linalg.norm(rows.ranking, axis=1))
+    ordered = OrderedItems(rows, popular, np.linalg.norm(rows.ranking, axis=1), weight)
     ranking = drawn.standard_normal(ranking_rank).astype(np.float32)
     factors = drawn.standard_normal(rank).astype(np.float32)
     head = rows.ranking.astype(np.float64) @ ranking
@@ -172,7 +173,7 @@ def test_few_items_are_looked_at_where_vectors_differ_in_length() -> None:
     rows.ranking[:] = np.random.default_rng(1).standard_normal(rows.ranking.shape)
     rows.ranking[64:] *= 0.01
     lengths = np.linalg.norm(rows.ranking, axis=1)
-    ordered = OrderedItems(rows, np.zeros(6400, np.float32), lengths)
+    ordered = OrderedItems(rows, np.zeros(6400, np.float32), lengths, 0.1)
     found = ordered.longest_product(np.ones(8, np.float32))
     assert set(found.tolist()) <= set(range(64))
 
@@ -183,5 +184,5 @@ def test_put_in_order_again_once_a_quarter_has_changed() -> None:
     assert not model.items.out_of_order  # 500 changed and 500 new of 4,633
     changed(model, 2, 300)
     assert model.items.out_of_order
-    model.items.ordered = model.items.in_order()
+    model.items.ordered = model.in_order()
     assert not model.items.out_of_order
