@@ -61,7 +61,8 @@ class CopiedRows:
                 raise ValueError(f"Postgres sends {data[:20]!r}, which is not its binary format")
             self._begun = True
             data = data[_HEADER:]
-        self._received.append(data)
+        if data:
+            self._received.append(data)
         if len(self._received) >= self._part:
             self._parse()
 
