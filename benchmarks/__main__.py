@@ -19,6 +19,7 @@ from benchmarks.kernel import kernel
 from benchmarks.predict import predict
 from benchmarks.race import race
 from benchmarks.recommend import recommend
+from benchmarks.recommend_large import recommend_large
 from benchmarks.recovery import recovery
 from benchmarks.stream import stream
 from recommender.errors import RecommenderError
@@ -42,6 +43,7 @@ for benchmark in (
     predict,
     race,
     recommend,
+    recommend_large,
     recovery,
     stream,
 ):

@@ -16,10 +16,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 import psycopg2
 import pyarrow as pa
 import typer
@@ -44,11 +45,14 @@ Users = Annotated[int, typer.Option(min=1, help="Users, asked for in turn.")]
 Rank = Annotated[int, typer.Option(min=1, help="Factors of the rating head.")]
 RankingRank = Annotated[int, typer.Option(min=0, help="Factors of the ranking head; 0: none.")]
 
+Numbers = npt.NDArray[np.int64]
+
 MODEL = 1
 _TOPIC = KafkaSettings.model_fields["ratings_topic"].default
 _READY_WITHIN = 180.0
 _MEAN = 3.5
 _RATED = 100  # ratings of each user
+_COPIED = 50_000  # rows sent to Postgres at a time
 
 
 @dataclass
@@ -74,6 +78,27 @@ class Size:
 
 
 @dataclass(frozen=True)
+class Rated:
+    """Ratings by the users' and items' numbers, user by user; an item may come twice: the later.
+
+    Attributes
+    ----------
+    users, items : (n_ratings,) int64
+    ratings : (n_ratings,) float32
+    """
+
+    users: Numbers
+    items: Numbers
+    ratings: Floats
+
+    def of(self, user: int) -> tuple[Numbers, Floats]:
+        """Distinct items that one user has rated, and the latest rating of each."""
+        start, end = np.searchsorted(self.users, [user, user + 1])
+        latest = dict(zip(self.items[start:end].tolist(), self.ratings[start:end], strict=True))
+        return np.array(list(latest), np.int64), np.array(list(latest.values()), np.float32)
+
+
+@dataclass(frozen=True)
 class Serving:
     """What runs.
 
@@ -89,6 +114,10 @@ class Serving:
         To change rows by.
     as_of : AsOf
         Of the model as it was filled in.
+    items, users : Rows
+        The model as it was filled in.
+    rated : Rated
+        What the users have rated.
     """
 
     url: str
@@ -97,6 +126,9 @@ class Serving:
     yardsticks: Yardsticks
     projection: Projection
     as_of: AsOf
+    items: Rows
+    users: Rows
+    rated: Rated
 
 
 def draw(length: int, form: RowFormat, seed: int, popular: bool) -> Rows:
@@ -139,9 +171,10 @@ def serving(
                 draw(size.items, size.form, 1, True),
                 draw(size.users, size.form, 2, False),
             )
+            rated = _draw_ratings(items, size.users)
             as_of = _fill_truth(dsn, size, items)
             projection = Projection(RedisSettings(redis_url=redis.url), MODEL)
-            _fill_projection(projection, items, users, as_of)
+            _fill_projection(projection, items, users, rated, as_of)
             port = ports.free(1)[0]
             url = f"http://{ports.HOST}:{port}"
             begin = time.perf_counter()
@@ -160,9 +193,8 @@ def serving(
             )
             predictor.await_ready(lambda: is_well(url), _READY_WITHIN)
             ready = time.perf_counter() - begin
-            yield Serving(
-                url, predictor, ready, start_yardsticks(children, workers), projection, as_of
-            )
+            yardsticks = start_yardsticks(children, workers)
+            yield Serving(url, predictor, ready, yardsticks, projection, as_of, items, users, rated)
         finally:
             children.close()
 
@@ -203,12 +235,8 @@ def _fill_truth(dsn: str, size: Size, items: Rows) -> AsOf:
             cursor.execute(
                 f"CREATE TABLE {side}_rows_{MODEL} PARTITION OF {side}_rows FOR VALUES IN ({MODEL})"
             )
-        states = _states(items)
-        lines = io.StringIO()
-        for number, (heard, state) in enumerate(zip(items.n.tolist(), states, strict=True)):
-            lines.write(f"{MODEL}\t{item_id(number)}\t{heard}\t1\t\\\\x{state.hex()}\n")
-        lines.seek(0)
-        cursor.copy_expert("COPY item_rows FROM STDIN", lines)
+        for start in range(0, len(items), _COPIED):
+            _copy_items(cursor, items, start, min(start + _COPIED, len(items)))
         cursor.execute(
             "INSERT INTO items SELECT 'i' || number, 'Film ' || number || ' (1999)', '{}'"
             " FROM generate_series(0, %s) number",
@@ -217,26 +245,36 @@ def _fill_truth(dsn: str, size: Size, items: Rows) -> AsOf:
     return AsOf(1, {_TOPIC: {0: ratings}}, _MEAN * ratings, ratings, time.time())
 
 
-def _fill_projection(projection: Projection, items: Rows, users: Rows, as_of: AsOf) -> None:
-    for side, name, rows in (("item", item_id, items), ("user", user_id, users)):
-        projection.put_rows(
-            side,
-            [name(number) for number in range(len(rows))],
-            [row.tobytes() for row in rows.pack()],
-        )
+def _copy_items(cursor: Any, items: Rows, start: int, end: int) -> None:
+    lines = io.StringIO()
+    for number, row in enumerate(items.take(np.arange(start, end)).pack(), start):
+        # Postgres has the count in a column of its own, in front of the state.
+        state = row.tobytes()[4:].hex()
+        lines.write(f"{MODEL}\t{item_id(number)}\t{row['n']}\t1\t\\\\x{state}\n")
+    lines.seek(0)
+    cursor.copy_expert("COPY item_rows FROM STDIN", lines)
+
+
+def _draw_ratings(items: Rows, users: int) -> Rated:
     drawn = np.random.default_rng(3)
     chances = np.cumsum(items.n / items.n.sum(dtype=np.float64))
-    raters = np.repeat(np.arange(len(users)), _RATED)
+    raters = np.repeat(np.arange(users), _RATED)
     rated = np.minimum(np.searchsorted(chances, drawn.random(len(raters))), len(items) - 1)
     values = (drawn.integers(1, 11, len(raters)) / 2).astype(np.float32)
+    return Rated(raters, rated, values)
+
+
+def _fill_projection(
+    projection: Projection, items: Rows, users: Rows, rated: Rated, as_of: AsOf
+) -> None:
+    for side, name, rows in (("item", item_id, items), ("user", user_id, users)):
+        for start in range(0, len(rows), _COPIED):
+            part = range(start, min(start + _COPIED, len(rows)))
+            packed = rows.take(np.array(part)).pack()
+            projection.put_rows(side, [name(n) for n in part], [row.tobytes() for row in packed])
     projection.put_ratings(
-        pa.array([user_id(number) for number in raters.tolist()]),
-        pa.array([item_id(number) for number in rated.tolist()]),
-        values,
+        pa.array([user_id(number) for number in rated.users.tolist()]),
+        pa.array([item_id(number) for number in rated.items.tolist()]),
+        rated.ratings,
     )
     projection.announce(as_of, [], [], [])
-
-
-def _states(rows: Rows) -> list[bytes]:
-    """Rows as Postgres has them: packed, without the count."""
-    return [row.tobytes()[4:] for row in rows.pack()]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 from rapidfuzz import fuzz, process, utils
 
-from storage.reading import CatalogueEntry
+from predictor.items import ItemTable
+from recommender.rows import RowFormat
+from storage.reading import NO_ATTRIBUTES, CatalogueEntry
 
 CUTOFF = 60.0
 """Likeness below which a title is no answer: one wrong letter in a word of five still has 80."""
@@ -32,6 +35,12 @@ class Match(NamedTuple):
 class Catalogue:
     """Entries by item; titles can be searched with typing errors.
 
+    Parameters
+    ----------
+    entries : iterable of CatalogueEntry
+    items : ItemTable, optional
+        Where the items have their positions; one of its own if there is none.
+
     Examples
     --------
     >>> films = Catalogue([CatalogueEntry("2571", "Matrix, The (1999)", {})])
@@ -39,58 +48,84 @@ class Catalogue:
     ('Matrix, The (1999)', ['2571'])
     """
 
-    def __init__(self, entries: Iterable[CatalogueEntry] = ()) -> None:
-        self._entries: dict[str, CatalogueEntry] = {}
-        # Two lists side by side: the search works on a copy of the one, whatever comes meanwhile.
-        self._titled: list[str] = []
-        self._plain: list[str] = []
-        self._place: dict[str, int] = {}
+    def __init__(
+        self, entries: Iterable[CatalogueEntry] = (), items: ItemTable | None = None
+    ) -> None:
+        self._items = ItemTable(RowFormat(0, 0)) if items is None else items
+        # By position, as an object and a place in a dict for each of a million items are 100 MB.
+        self._titles: list[str | None] = []
+        self._attributes: list[Mapping[str, Any] | None] = []  # None: there is no entry
+        # Titles as they are compared are made when they are searched: a million take seconds.
+        self._new: list[int] = []
+        self._plain: dict[int, str] = {}
+        self._making, self._taking = Lock(), Lock()
         self.put(entries)
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+    def __contains__(self, item: str) -> bool:
+        return self.entry(item) is not None
 
     def entry(self, item: str) -> CatalogueEntry | None:
         """All that is known of an item."""
-        return self._entries.get(item)
+        place = self._items.position(item)
+        if place is None or place >= len(self._titles):
+            return None
+        attributes = self._attributes[place]
+        return None if attributes is None else CatalogueEntry(item, self._titles[place], attributes)
 
     def title(self, item: str) -> str | None:
         """An item's title, where it has one."""
-        entry = self._entries.get(item)
-        return None if entry is None else entry.title
+        place = self._items.position(item)
+        return None if place is None or place >= len(self._titles) else self._titles[place]
+
+    def attributes_at(self, position: int) -> Mapping[str, Any]:
+        """Attributes of the item at a position; none where there is no entry."""
+        known = self._attributes[position] if position < len(self._attributes) else None
+        return known or NO_ATTRIBUTES
 
     def put(self, entries: Iterable[CatalogueEntry]) -> None:
-        """Take up entries, new or changed."""
-        for entry in entries:
-            self._entries[entry.item] = entry
-            plain = plain_title(entry.title or "")
-            place = self._place.get(entry.item)
-            if place is not None:
-                self._plain[place] = plain
-            elif plain:
-                self._place[entry.item] = len(self._titled)
-                self._titled.append(entry.item)
-                self._plain.append(plain)
+        """Take up entries, new or changed, and their items."""
+        given = list(entries)
+        names = [entry.item for entry in given]
+        self._items.add(names)
+        self.put_at(self._items.positions(names).tolist(), given)
+
+    def put_at(self, positions: Sequence[int], entries: Sequence[CatalogueEntry]) -> None:
+        """Take up entries of items at known positions."""
+        more = len(self._items) - len(self._titles)
+        self._titles += [None] * more
+        self._attributes += [None] * more
+        with self._taking:
+            for place, entry in zip(positions, entries, strict=True):
+                title = entry.title
+                if title != self._titles[place]:
+                    self._titles[place] = title
+                    self._new.append(place)
+                self._attributes[place] = entry.attributes
 
     def search(self, text: str, n: int) -> list[Match]:
         """The items whose titles are most like a text, best first, at most ``max(n, CANDIDATES)``.
 
         Safe to call in another thread than the one that calls `put`.
         """
+        with self._making:
+            with self._taking:
+                new, self._new = self._new, []
+            self._plain.update((place, plain_title(self._titles[place] or "")) for place in new)
+            places, titles = list(self._plain), list(self._plain.values())
         # cdist lets other threads run meanwhile; process.extract holds them up until it is done.
         likeness = process.cdist(
             [plain_title(text)],
-            list(self._plain),
+            titles,
             scorer=fuzz.WRatio,
             score_cutoff=CUTOFF,
             dtype=np.float32,
         )[0]
         alike = np.flatnonzero(likeness)  # below the cutoff it is 0
         order = alike[np.argsort(-likeness[alike], kind="stable")[: max(n, CANDIDATES)]]
-        return [Match(self._titled[place], float(likeness[place])) for place in order.tolist()]
+        return [
+            Match(self._items.ids[places[found]], float(likeness[found]))
+            for found in order.tolist()
+        ]
 
 
 def plain_title(title: str) -> str:
@@ -104,7 +139,9 @@ def plain_title(title: str) -> str:
     bare = _YEAR.sub("", title)
     if turned := _ARTICLE.match(bare):
         bare = f"{turned['article']} {turned['rest']}"
-    letters = unicodedata.normalize("NFKD", bare)
-    plain: str = utils.default_process("".join(c for c in letters if not unicodedata.combining(c)))
+    if not bare.isascii():
+        letters = unicodedata.normalize("NFKD", bare)
+        bare = "".join(c for c in letters if not unicodedata.combining(c))
+    plain: str = utils.default_process(bare)
     # A title made of nothing else ("(1984)", "M*A*S*H" has letters) is compared as it stands.
     return plain or utils.default_process(title)

@@ -73,12 +73,6 @@ class ColdStart:
             return rows
         few = np.flatnonzero((rows.n < COLD_RATINGS) & vectors.any(axis=1))
         if len(few):
-            some = Rows(
-                n=rows.n[few],
-                bias=rows.bias[few],
-                factors=rows.factors[few],
-                ranking=rows.ranking[few],
-                step=rows.step[few],
-            )
+            some = rows.take(few)
             rows.put(few, content.blended(some, known.predict(vectors[few])))
         return rows

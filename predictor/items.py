@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from predictor.shortlist import CodedVectors
+from predictor.shortlist import FEWEST_ITEMS, OrderedItems
 from recommender.ranking import blend_with_popularity, popularity_share
 from recommender.rows import Counts, Floats, RowFormat, Rows
 
 Positions = npt.NDArray[np.intp]
 
 FIRST_CAPACITY = 1024
+
+PART = 4096
+"""Vectors worked on at a time: 2 MB at rank 64 in double precision."""
 
 
 class ItemTable:
@@ -33,8 +36,8 @@ class ItemTable:
     Attributes
     ----------
     ids : list of str
-    coded_ranking, coded_factors : CodedVectors
-        Q and P, a byte a factor.
+    ordered : OrderedItems or None
+        The same as far as they have been put in order, for a quick search; see `in_order`.
 
     Examples
     --------
@@ -48,16 +51,30 @@ class ItemTable:
         self.ids: list[str] = []
         self._index: dict[str, int] = {}
         self._rows = Rows.empty(FIRST_CAPACITY, form)
-        self.coded_ranking = CodedVectors(FIRST_CAPACITY, form.ranking_rank)
-        self.coded_factors = CodedVectors(FIRST_CAPACITY, form.rank)
+        self.ordered: OrderedItems | None = None
         self._lengths = np.zeros(FIRST_CAPACITY, np.float32)
         self._guessed = np.zeros(FIRST_CAPACITY, np.bool_)
         self._withdrawn = np.zeros(0, np.intp)
         self._sorted: list[str] = []
         self._popularity: Floats | None = None
+        self._most_rated: int | None = None
         # Kept up by what changes; in double precision, so that nothing adds up over the years.
         self._gram = np.zeros((form.ranking_rank, form.ranking_rank), np.float64)
         self._n_rated = 0
+
+    @classmethod
+    def of(cls, items: list[str], rows: Rows) -> ItemTable:
+        """A table of distinct items and their rows; both become its own."""
+        table = cls(rows.format)
+        table.ids = items
+        table._index = dict(zip(items, range(len(items)), strict=True))
+        table._rows = rows
+        table._lengths = np.zeros(len(rows), np.float32)
+        table._guessed = np.zeros(len(rows), np.bool_)
+        places = np.arange(len(rows))
+        table._count(places, 1)
+        table._measure(places)
+        return table
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -115,14 +132,7 @@ class ItemTable:
 
     def rows(self, positions: Positions) -> Rows:
         """A copy of some rows."""
-        rows = self._rows
-        return Rows(
-            n=rows.n[positions],
-            bias=rows.bias[positions],
-            factors=rows.factors[positions],
-            ranking=rows.ranking[positions],
-            step=rows.step[positions],
-        )
+        return self._rows.take(positions)
 
     @property
     def withdrawn(self) -> Positions:
@@ -157,6 +167,39 @@ class ItemTable:
                 self._popularity = blend_with_popularity(np.zeros(len(self), np.float32), self.n)
         return self._popularity
 
+    def popularity_weight(self, weight: float) -> float:
+        """What the counts that `ordered` has are multiplied by, for a weight of `popularity`."""
+        if not self._rows.format.ranking_rank:
+            return weight
+        if self._most_rated is None:
+            self._most_rated = int(self.n.max(initial=0))
+        return weight / max(self._most_rated, 1)
+
+    def _popular(self, n: Counts) -> Floats:
+        """`popularity` of items with so many ratings, but for `popularity_weight`."""
+        if self._rows.format.ranking_rank:
+            return n.astype(np.float32)
+        return blend_with_popularity(np.zeros(len(n), np.float32), n)
+
+    @property
+    def out_of_order(self) -> bool:
+        """Whether it is worth while to put the items in order."""
+        if self.ordered is None:
+            return len(self) >= FEWEST_ITEMS
+        return self.ordered.due(len(self))
+
+    def in_order(self, bias_weight: float) -> OrderedItems:
+        """The items put in order, to become `ordered`; in another thread, too, while none is put.
+
+        A second for a million items.
+
+        Parameters
+        ----------
+        bias_weight : float
+            What a person's score has of an item's bias.
+        """
+        return OrderedItems(self._rows, self._popular(self.n), self.lengths, bias_weight)
+
     @property
     def gram(self) -> Floats:
         """``Σ Q Qᵀ`` over the items that have been rated, ``(ranking_rank, ranking_rank)``."""
@@ -169,17 +212,15 @@ class ItemTable:
 
     def add(self, items: Iterable[str]) -> None:
         """Take up items that are not known yet, without a rating."""
-        for item in items:
-            if item not in self._index:
+        for item in [item for item in items if item not in self._index]:
+            if item not in self._index:  # it may come twice
                 self._index[item] = len(self.ids)
                 self.ids.append(item)
         if len(self.ids) > len(self._rows):
-            capacity = len(self._rows)
+            capacity = max(len(self._rows), FIRST_CAPACITY)
             while capacity < len(self.ids):
                 capacity *= 2
             self._rows = self._rows.grown(capacity)
-            self.coded_ranking = self.coded_ranking.grown(capacity)
-            self.coded_factors = self.coded_factors.grown(capacity)
             self._lengths = _grown(self._lengths, capacity)
             self._guessed = _grown(self._guessed, capacity)
         self._popularity = None
@@ -195,12 +236,12 @@ class ItemTable:
         self._count(places, -1)
         self._rows.put(where, rows)
         self._count(places, 1)
-        self.coded_ranking.put(places, self._rows.ranking[places])
-        self.coded_factors.put(places, self._rows.factors[places])
-        vectors = self._rows.ranking if self._rows.format.ranking_rank else self._rows.factors
-        self._lengths[places] = np.linalg.norm(vectors[places], axis=1)
+        self._measure(places)
+        if self.ordered is not None:
+            popular = self._popular(self._rows.n[places])
+            self.ordered.put(places, self._rows, popular, self._lengths[places])
         self._guessed[places] = False
-        self._popularity = None
+        self._popularity = self._most_rated = None
 
     def guess(self, where: Positions, rows: Rows) -> None:
         """Set rows predicted from attributes, of items that have no rating."""
@@ -210,9 +251,22 @@ class ItemTable:
     def _count(self, places: Positions, sign: int) -> None:
         """Put rows into the sums over rated items, or take them out."""
         rated = places[self._rows.n[places] > 0]
-        vectors = self._rows.ranking[rated].astype(np.float64)
-        self._gram += sign * (vectors.T @ vectors)
+        for some in _parts(rated):
+            vectors = self._rows.ranking[some].astype(np.float64)
+            self._gram += sign * (vectors.T @ vectors)
         self._n_rated += sign * len(rated)
+
+    def _measure(self, places: Positions) -> None:
+        """Keep the lengths of some vectors."""
+        vectors = self._rows.ranking if self._rows.format.ranking_rank else self._rows.factors
+        for some in _parts(places):
+            self._lengths[some] = np.linalg.norm(vectors[some], axis=1)
+
+
+def _parts(places: Positions) -> Iterator[Positions]:
+    """Few enough at a time that what is worked out of their vectors fits into a cache."""
+    for start in range(0, len(places), PART):
+        yield places[start : start + PART]
 
 
 def _grown(values: npt.NDArray[Any], capacity: int) -> npt.NDArray[Any]:

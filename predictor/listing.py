@@ -162,7 +162,7 @@ def _filled(
     found: list[Listed] = []
     for scores in chain:
         if _plain(scores, wishes) and not found:
-            found = _shortlisted(scores, served, wanted, excluded, refused)
+            found = _shortlisted(scores, wanted, excluded, refused)
             if len(found) >= wanted:
                 break
             continue
@@ -200,13 +200,11 @@ def _plain(scores: Scores, wishes: Wishes) -> bool:
 
 
 def _shortlisted(
-    scores: Scores, served: Served, wanted: int, excluded: Positions, refused: Mask | None
+    scores: Scores, wanted: int, excluded: Positions, refused: Mask | None
 ) -> list[Listed]:
     """The highest scores."""
     assert scores.shortlist is not None, "see `_plain`"
-    barred = np.zeros(len(served.items), np.bool_) if refused is None else refused.copy()
-    barred[excluded] = True
-    positions, total = scores.shortlist(wanted, barred)
+    positions, total = scores.shortlist(wanted, excluded, refused)
     chosen = best(total, wanted)
     return [
         Listed(place, score, scores.source, scores)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from predictor.served import Served
@@ -46,6 +49,19 @@ class Progress:
         return f"{self.items:,} of {self.of:,} items have been loaded"
 
 
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Millions of objects are made that stay; looking for garbage among them takes a second."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_garbage_collection()
 def load(
     snapshot: Snapshot, scale: ScaleSettings, topic: str, half_life: int, progress: Progress
 ) -> Served:
@@ -55,10 +71,17 @@ def load(
         progress.of = snapshot.count_items(served.record.model)
         found = snapshot.item_rows(served.record.model, served.form, progress=progress.read)
         served.load_items(found.items, found.rows)
-    served.put_catalogue(snapshot.catalogue())
+    # Most of an entry without attributes is not kept: in parts the next has its place in memory.
+    described: list[CatalogueEntry] = []
+    for part in snapshot.catalogue_in_parts():
+        served.put_catalogue([entry for entry in part if not entry.attributes])
+        described += [entry for entry in part if entry.attributes]
+    served.put_catalogue(described)
     if served.record is not None:
         served.take_cold(served.fit_cold(), all_rows=True)
         served.seed_trending(snapshot.latest_items(served.trending.history))
+        if served.items.out_of_order:
+            served.items.ordered = served.in_order()
     return served
 
 

@@ -19,7 +19,7 @@ from predictor.attributes import Mask
 from predictor.items import Positions
 from predictor.prediction import predicted_everywhere
 from predictor.served import Served
-from predictor.shortlist import FEWEST_ITEMS, Term, can_be_best, highest_product
+from predictor.shortlist import OrderedItems
 from predictor.users import User
 from recommender.diversity import normalized
 from recommender.fold_in import contributions, fold_in
@@ -37,8 +37,9 @@ CONTEXT_WEIGHT = 2.0
 
 GROUP = Literal["average", "least_misery"]
 
-ROUNDING = 1e-6
-"""Of a score: what float32's rounding in adding up its parts may come to."""
+FEW = 50
+"""Where a filter lets pass one item in so many, those are looked at one by one: a search would have
+to go through nearly all items to find enough of them."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,9 @@ class Scores:
     reasons : callable
         Whose ratings or items the scores at some positions come from.
     shortlist : callable, optional
-        Gives the positions that hold the `n` best of those that are not barred, and maybe some
-        more, and their scores; the same as from all of them, sooner.
+        Gives the positions that hold the `n` best, and maybe some more, of those that are neither
+        excluded by position nor refused by a mask, and their scores; the same as from all of them,
+        sooner.
     """
 
     source: Source
@@ -91,7 +93,7 @@ class Scores:
     floor: float = -np.inf
     parts: Callable[[Positions], Parts] = lambda _: {}
     reasons: Callable[[Positions], list[Reasons]] = field(default=lambda _: [])
-    shortlist: Callable[[int, Mask], tuple[Positions, Floats]] | None = None
+    shortlist: Callable[[int, Positions, Mask | None], tuple[Positions, Floats]] | None = None
 
     @cached_property
     def total(self) -> Floats:
@@ -123,8 +125,11 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
             found += CONTEXT_WEIGHT * near.total
         return found
 
-    def shortlist(n: int, barred: Mask) -> tuple[Positions, Floats]:
-        return _shortlist(served, user, folding, n, barred)
+    ordered = items.ordered if near is None else None
+
+    def shortlist(n: int, excluded: Positions, refused: Mask | None) -> tuple[Positions, Floats]:
+        assert ordered is not None
+        return _shortlist(served, ordered, user, folding, n, excluded, refused)
 
     def parts(positions: Positions) -> Parts:
         factors = items.factors[positions].astype(np.float64) @ user.factors.astype(np.float64)
@@ -156,9 +161,12 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
         return found
 
     source: Source = "model" if user.has_row else "fold-in"
-    quick = near is None and len(items) >= FEWEST_ITEMS
     return Scores(
-        source, total, parts=parts, reasons=reasons, shortlist=shortlist if quick else None
+        source,
+        total,
+        parts=parts,
+        reasons=reasons,
+        shortlist=None if ordered is None else shortlist,
     )
 
 
@@ -170,32 +178,37 @@ def _blend(
 
 
 def _shortlist(
-    served: Served, user: User, folding: Folding | None, n: int, barred: Mask
+    served: Served,
+    ordered: OrderedItems,
+    user: User,
+    folding: Folding | None,
+    n: int,
+    excluded: Positions,
+    refused: Mask | None,
 ) -> tuple[Positions, Floats]:
     """The `n` best by the model, among some more, and their scores; see `predictor.shortlist`."""
     items = served.items
-    length = len(items)
-    base = np.float32(served.mean + user.bias)
-    ratings = Term(items.coded_factors, items.factors, user.factors)
-    scores, bound = ratings.coded.products(user.factors, length)
-    errors = ratings.coded.scales[:length] * np.float32(bound)
-    scores += items.bias
-    scores += base
-    highest = 0.0
-    if folding is not None:
-        ranks = Term(items.coded_ranking, items.ranking, folding.vector)
-        head, bound = ranks.coded.products(folding.vector, length)
-        highest = highest_product(ranks, head, bound)
-        scores = _blend(served, user, head, scores, items.popularity, highest)
-        errors *= np.float32(rating_weight(served.rating_min, served.rating_max))
-        if highest > 0:
-            errors += ranks.coded.scales[:length] * np.float32(bound / highest)
+    base = served.mean + user.bias
+    highest = 0.0 if folding is None else folding.highest()
+    if refused is not None and np.count_nonzero(refused) * FEW >= len(items) * (FEW - 1):
+        chosen = np.setdiff1d(np.flatnonzero(~refused), excluded)
     else:
-        scores += items.popularity
-    errors += np.float32(ROUNDING) * np.abs(scores)
-    scores[barred] = -np.inf
-    chosen = can_be_best(scores, errors, min(n, length))
-    predicted = items.factors[chosen] @ user.factors + items.bias[chosen] + base
+        if folding is None:
+            ranking = np.zeros(0, np.float32)
+            popular = items.popularity_weight(1.0)
+        else:
+            ranking = folding.vector / np.float32(highest) if highest > 0 else 0 * folding.vector
+            popular = items.popularity_weight(float(newcomer_weight(user.n)))
+        weight = served.bias_weight
+        factors = user.factors * np.float32(weight)
+        chosen = ordered.best(
+            ranking, factors, weight, popular, weight * base, n, excluded, refused
+        )
+        later = np.arange(ordered.length, len(items))
+        if len(later):
+            later = np.setdiff1d(later, excluded)
+            chosen = np.concatenate([chosen, later if refused is None else later[~refused[later]]])
+    predicted = items.factors[chosen] @ user.factors + items.bias[chosen] + np.float32(base)
     popularity = items.popularity[chosen]
     if folding is None:
         return chosen, predicted + popularity
@@ -222,7 +235,12 @@ class Folding:
 
     def highest(self) -> float:
         """The highest V · Q of all items; 0 where none is above it."""
-        return float((self._items.ranking @ self.vector).max(initial=0))
+        vectors, ordered = self._items.ranking, self._items.ordered
+        if ordered is None:
+            return float((vectors @ self.vector).max(initial=0))
+        among = vectors[ordered.longest_product(self.vector)]
+        later = vectors[ordered.length :]
+        return max(float((some @ self.vector).max(initial=0)) for some in (among, later))
 
     @property
     def items(self) -> list[str]:

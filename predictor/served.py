@@ -13,8 +13,10 @@ from predictor.catalogue import Catalogue
 from predictor.cold import ColdStart
 from predictor.content import ContentVectors
 from predictor.items import ItemTable, Positions
+from predictor.shortlist import OrderedItems
 from predictor.trending import Trending
 from recommender.content import COLD_RATINGS
+from recommender.ranking import rating_weight
 from recommender.rating_head import Mean
 from recommender.rows import Floats, RowFormat, Rows
 from recommender.settings import ScaleSettings
@@ -66,7 +68,7 @@ class Served:
         self.rating_min = float(stored.get("rating_min", scale.rating_min))
         self.rating_max = float(stored.get("rating_max", scale.rating_max))
         self.items = ItemTable(self.form)
-        self.catalogue = Catalogue()
+        self.catalogue = Catalogue(items=self.items)
         self.attributes = AttributeIndex()
         self.content = ContentVectors()
         self.trending = Trending(half_life)
@@ -109,9 +111,10 @@ class Served:
             "at": None if at is None else datetime.fromtimestamp(at, UTC).isoformat(),
         }
 
-    def load_items(self, items: Sequence[str], rows: Rows) -> None:
-        """Set rows of the item side, without taking their ratings for recent ones."""
-        self.items.put(items, rows)
+    def load_items(self, items: list[str], rows: Rows) -> None:
+        """Begin with these rows of the item side, without taking their ratings for recent ones."""
+        self.items = ItemTable.of(items, rows)
+        self.catalogue = Catalogue(items=self.items)
 
     def put_items(self, items: Sequence[str], rows: Rows) -> None:
         """Set rows of the item side that have changed."""
@@ -137,6 +140,8 @@ class Served:
         """
         self.cold = cold
         n = self.items.n
+        if not cold.fitted:
+            return
         if all_rows:
             few = np.flatnonzero((n > 0) & (n < COLD_RATINGS))
             self.items.put_at(few, cold.blended(self.items.rows(few), self._vectors(few)))
@@ -156,6 +161,15 @@ class Served:
         vectors: Floats = self.content.vectors(len(self.items))[positions]
         return vectors
 
+    def in_order(self) -> OrderedItems:
+        """The items put in order for a quick search; see `ItemTable.in_order`."""
+        return self.items.in_order(self.bias_weight)
+
+    @property
+    def bias_weight(self) -> float:
+        """What a score by the model has of an item's bias."""
+        return rating_weight(self.rating_min, self.rating_max) if self.form.ranking_rank else 1.0
+
     def seed_trending(self, items: Iterable[str]) -> None:
         """Say what the latest ratings were of, the oldest first."""
         self.trending.seed(self.items.positions(items).tolist(), self.as_of.rating_count)
@@ -167,27 +181,26 @@ class Served:
 
     def put_catalogue(self, entries: Sequence[CatalogueEntry]) -> None:
         """Take up catalogue entries; their items can be recommended from now on, or no more."""
-        before = {entry.item: self.catalogue.entry(entry.item) for entry in entries}
-        latest = {entry.item: entry for entry in entries}
-        self.catalogue.put(latest.values())
-        self.items.add(latest)
-        positions = dict(zip(latest, self.items.positions(latest).tolist(), strict=True))
-        for item, entry in latest.items():
-            known = before[item]
-            self.attributes.put(
-                positions[item], known.attributes if known else {}, entry.attributes
-            )
-        self.content.put((positions[item], entry) for item, entry in latest.items())
-        for withdrawn in (True, False):
-            changed = [
-                positions[item]
-                for item, entry in latest.items()
-                if (entry.attributes.get("available") is False) == withdrawn
-            ]
-            self.items.withdraw(np.array(changed, np.intp), withdrawn)
+        latest = list({entry.item: entry for entry in entries}.values())
+        names = [entry.item for entry in latest]
+        self.items.add(names)
+        positions = self.items.positions(names)
+        described: dict[int, CatalogueEntry] = {}
+        gone: list[int] = []
+        there: list[int] = []
+        for entry, position in zip(latest, positions.tolist(), strict=True):
+            before = self.catalogue.attributes_at(position)
+            if entry.attributes or before:
+                self.attributes.put(position, before, entry.attributes)
+                described[position] = entry
+                withdrawn = entry.attributes.get("available") is False
+                (gone if withdrawn else there).append(position)
+        self.catalogue.put_at(positions.tolist(), latest)
+        self.content.put(described.items())
+        self.items.withdraw(np.array(gone, np.intp), True)
+        self.items.withdraw(np.array(there, np.intp), False)
         if self.cold.fitted:
-            where = np.fromiter(positions.values(), np.intp, len(positions))
-            self._guess(where[self.items.n[where] == 0])
+            self._guess(positions[self.items.n[positions] == 0])
 
     def withdrawn(self, item: str) -> bool:
         """Whether the catalogue says that an item is not available."""

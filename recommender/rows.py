@@ -132,6 +132,11 @@ class Rows:
         for name in ("n", "bias", "factors", "ranking", "step"):
             getattr(self, name)[where] = getattr(rows, name)
 
+    def put_packed(self, start: int, packed: npt.NDArray[np.void]) -> None:
+        """Overwrite the rows from a position on by packed ones."""
+        for name in ("n", "bias", "factors", "ranking", "step"):
+            getattr(self, name)[start : start + len(packed)] = packed[name]
+
     def take(self, where: npt.NDArray[np.intp]) -> Rows:
         """The rows at the positions ``where`` (a copy)."""
         return Rows(

@@ -6,6 +6,7 @@ still fails is raised as `recommender.errors.Unavailable`. Safe to use from seve
 
 from __future__ import annotations
 
+import json
 import math
 import queue
 import threading
@@ -23,6 +24,7 @@ from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection
 from recommender.errors import Unavailable
 from recommender.rows import RowFormat, Rows
 from storage.as_of import AsOf, parse_offsets
+from storage.copied_rows import CopiedRows
 from storage.withdrawals import users_since
 
 Result = TypeVar("Result")
@@ -33,6 +35,9 @@ ROWS_PER_FETCH = 10_000
 ATTEMPTS = 3
 """Tries of one read. The first may meet connections that a restart of Postgres broke while they lay
 idle; the second opens a new one; the third covers a server that is just coming up."""
+
+NO_ATTRIBUTES: Mapping[str, Any] = {}
+"""Those of all items that have none."""
 
 ROWS_PER_PAGE = 60
 """Ratings on a page of the history at the least, with ids of usual length."""
@@ -105,7 +110,7 @@ class ActiveUsers:
     rows: Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a million of them stay in memory
 class CatalogueEntry:
     """What the owner of the catalogue has said about one item."""
 
@@ -249,17 +254,21 @@ class Snapshot:
         if after_batch is not None:
             query += " AND batch > %s"
             parameters = (model, after_batch)
-        items: list[str] = []
-        chunks: list[npt.NDArray[np.void]] = []
-        with self._connection.cursor("item_rows") as cursor:
-            cursor.itersize = ROWS_PER_FETCH
-            cursor.execute(query, parameters)
-            while found := cursor.fetchmany(ROWS_PER_FETCH):
-                some, counts, states = zip(*found, strict=True)
-                items.extend(some)
-                chunks.append(_packed(row_format, counts, states))
-                progress(len(items))
-        return ItemRows(items, Rows.unpack(np.concatenate(chunks or [row_format.empty(0)])))
+        most = self.count_items(model)
+        found = CopiedRows(row_format, most, ROWS_PER_FETCH, progress)
+        with self._connection.cursor() as cursor:
+            # One statement, however many rows: it may take as long as reading them in parts.
+            parts = 1 + most // ROWS_PER_FETCH
+            cursor.execute(
+                "SELECT set_config(name, (setting::bigint * %s)::text, true), setting"
+                " FROM pg_settings WHERE name = 'statement_timeout'",
+                (parts,),
+            )
+            (_, usual) = cursor.fetchone() or ("", "0")
+            copied = cursor.mogrify(query, parameters).decode()
+            cursor.copy_expert(f"COPY ({copied}) TO STDOUT (FORMAT binary)", found)
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", (usual,))
+        return ItemRows(*found.taken())
 
     def users(
         self, model: int, row_format: RowFormat, users: Sequence[str], with_ratings: bool = True
@@ -335,13 +344,27 @@ class Snapshot:
 
     def catalogue(self, items: Sequence[str] | None = None) -> list[CatalogueEntry]:
         """The whole catalogue by item, or the entries of the given items."""
-        query = "SELECT item, title, attributes FROM items"
-        with self._connection.cursor() as cursor:
-            if items is None:
-                cursor.execute(query + " ORDER BY item")
-            else:
-                cursor.execute(query + " WHERE item = ANY(%s) ORDER BY item", (list(items),))
-            return [CatalogueEntry(*found) for found in cursor]
+        return [entry for part in self.catalogue_in_parts(items) for entry in part]
+
+    def catalogue_in_parts(
+        self, items: Sequence[str] | None = None
+    ) -> Iterator[list[CatalogueEntry]]:
+        """The same, some thousands of entries at a time."""
+        query = "SELECT item, title, attributes::text FROM items"
+        parameters: tuple[list[str], ...] = ()
+        if items is not None:
+            query += " WHERE item = ANY(%s)"
+            parameters = (list(items),)
+        with self._connection.cursor("catalogue") as cursor:
+            cursor.itersize = ROWS_PER_FETCH
+            cursor.execute(query + " ORDER BY item", parameters)
+            while found := cursor.fetchmany(ROWS_PER_FETCH):
+                yield [
+                    CatalogueEntry(
+                        item, title, NO_ATTRIBUTES if attributes == "{}" else json.loads(attributes)
+                    )
+                    for item, title, attributes in found
+                ]
 
     def count_items(self, model: int) -> int:
         """Items that the model has a row for; reads the whole index (0.1 s a million)."""

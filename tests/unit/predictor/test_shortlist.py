@@ -1,4 +1,4 @@
-"""The first look at bytes leaves out nothing that belongs into the list."""
+"""The quick search finds what a look at all items finds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from predictor.attributes import Condition, Mask
 from predictor.listing import Wishes, recommend
 from predictor.ranking import by_model
 from predictor.served import Served
-from predictor.shortlist import FEWEST_ITEMS, CodedVectors, can_be_best
+from predictor.shortlist import FEWEST_ITEMS, OrderedItems
 from predictor.users import User
-from recommender.rows import Rows
+from recommender.rows import RowFormat, Rows
 from recommender.settings import ScaleSettings
 from storage.as_of import AsOf
-from storage.reading import ModelRecord
+from storage.reading import CatalogueEntry, ModelRecord
 
 N_ITEMS = FEWEST_ITEMS + 37  # not a whole number of blocks
 
@@ -36,7 +37,21 @@ def served(rank: int, ranking_rank: int, seed: int) -> Served:
         vectors[drawn.integers(0, N_ITEMS, 5)] *= 30
     rows.bias[100:200], rows.n[100:200] = rows.bias[7], rows.n[7]
     built.put_items([f"i{number}" for number in range(N_ITEMS)], rows)
+    built.items.ordered = built.in_order()
     return built
+
+
+def changed(model: Served, seed: int, n: int) -> None:
+    """Other rows for some items, and as many new items, after the items were put in order."""
+    drawn = np.random.default_rng(seed)
+    rows = Rows.empty(2 * n, model.form)
+    rows.n[:] = drawn.integers(1, 80, 2 * n)
+    rows.bias[:] = drawn.normal(0, 0.5, 2 * n)
+    for vectors in (rows.factors, rows.ranking):
+        vectors[:] = drawn.normal(0, 0.4, vectors.shape)
+    places = drawn.choice(N_ITEMS, n, replace=False)
+    names = [f"i{number}" for number in places.tolist()]
+    model.put_items(names + [f"new {number}" for number in range(n)], rows)
 
 
 def somebody(model: Served, seed: int) -> User:
@@ -57,37 +72,117 @@ def somebody(model: Served, seed: int) -> User:
 def test_the_list_is_that_of_all_scores(rank: int, ranking_rank: int, seed: int) -> None:
     model = served(rank, ranking_rank, seed)
     user = somebody(model, seed)
+    assert_listed_as_by_all_scores(model, user, Wishes(n=30, exclude=("i5",)))
+
+
+def assert_listed_as_by_all_scores(
+    model: Served, user: User, wishes: Wishes, refused: Mask | None = None
+) -> None:
     exact = by_model(model, user, np.empty(0, np.intp)).total.astype(np.float64)
     exact[model.items.positions(user.rated or ())] = -np.inf
-    exact[model.items.positions(["i5"])] = -np.inf
-    expected = np.sort(exact)[::-1][:30]
+    exact[model.items.positions(wishes.exclude)] = -np.inf
+    if refused is not None:
+        exact[refused] = -np.inf
+    expected = np.sort(exact)[::-1][: wishes.n]
+    expected = expected[expected > -np.inf]
 
-    listed = recommend(model, [user], Wishes(n=30, exclude=("i5",)))
+    listed = [one for one in recommend(model, [user], wishes) if one.source == "model"]
 
     positions = [one.position for one in listed]
-    assert len(set(positions)) == 30
+    assert len(set(positions)) == len(expected)
     # By score, not by position: rows alike may differ in the last bit from one product to another.
     assert exact[positions] == pytest.approx(expected, abs=1e-5)
     assert [one.score for one in listed] == pytest.approx(expected, abs=1e-5)
 
 
-@given(seed=st.integers(0, 10_000), rank=st.integers(1, 70), size=st.floats(1e-20, 1e6))
+@pytest.mark.parametrize(("rank", "ranking_rank"), [(32, 64), (5, 0)])
+@pytest.mark.parametrize("seed", range(3))
+def test_changed_and_new_items_are_listed_at_once(rank: int, ranking_rank: int, seed: int) -> None:
+    model = served(rank, ranking_rank, seed)
+    ordered = model.items.ordered
+    changed(model, seed + 50, 300)
+    assert model.items.ordered is ordered  # the same order, brought up to date
+    user = somebody(model, seed)
+
+    assert_listed_as_by_all_scores(model, user, Wishes(n=30, exclude=("i5", "new 3")))
+    model.items.ordered = model.in_order()
+    assert_listed_as_by_all_scores(model, user, Wishes(n=30, exclude=("i5", "new 3")))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.01, 0.001])
+def test_filters_leave_what_they_let_pass(share: float) -> None:
+    model = served(32, 64, 1)
+    changed(model, 51, 100)
+    drawn = np.random.default_rng(2)
+    passed = drawn.random(len(model.items)) < share
+    model.put_catalogue(
+        [
+            CatalogueEntry(item, None, {"language": "fr"})
+            for item, wanted in zip(model.items.ids, passed, strict=True)
+            if wanted
+        ]
+    )
+    wishes = Wishes(n=20, conditions=(Condition.parse("language:fr"),))
+
+    assert_listed_as_by_all_scores(model, somebody(model, 1), wishes, ~passed)
+
+
+def test_most_of_the_catalogue_can_be_excluded() -> None:
+    model = served(5, 7, 3)
+    withdrawn = [f"i{number}" for number in range(N_ITEMS) if number % 50]
+    model.put_catalogue([CatalogueEntry(item, None, {"available": False}) for item in withdrawn])
+
+    assert_listed_as_by_all_scores(
+        model, somebody(model, 3), Wishes(n=20), np.isin(model.items.ids, withdrawn)
+    )
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    rank=st.integers(0, 40),
+    ranking_rank=st.integers(1, 70),
+    size=st.floats(1e-10, 1e6),
+    weight=st.sampled_from([0.5, 0.1]),  # that which the score has, and another one
+)
 @settings(max_examples=60, deadline=None)
-def test_products_are_as_right_as_they_say(seed: int, rank: int, size: float) -> None:
+def test_the_highest_and_the_best_are_among_those_found(
+    seed: int, rank: int, ranking_rank: int, size: float, weight: float
+) -> None:
     drawn = np.random.default_rng(seed)
-    vectors = (drawn.standard_normal((70, rank)) * size).astype(np.float32)
-    vector = drawn.standard_normal(rank).astype(np.float32)
-    coded = CodedVectors(64, rank).grown(128)
-    coded.put(np.arange(70), vectors)
-    products, bound = coded.products(vector, 70)
-    exact = vectors.astype(np.float64) @ vector.astype(np.float64)
-    assert (np.abs(products - exact) <= coded.scales[:70].astype(np.float64) * bound).all()
+    rows = Rows.empty(200, RowFormat(rank, ranking_rank))
+    rows.ranking[:] = drawn.standard_normal(rows.ranking.shape) * size
+    rows.factors[:] = drawn.standard_normal(rows.factors.shape)
+    rows.bias[:] = drawn.standard_normal(200)
+    popular = drawn.random(200).astype(np.float32)
+    ordered = OrderedItems(rows, popular, np.linalg.norm(rows.ranking, axis=1), weight)
+    ranking = drawn.standard_normal(ranking_rank).astype(np.float32)
+    factors = drawn.standard_normal(rank).astype(np.float32)
+    head = rows.ranking.astype(np.float64) @ ranking
+    assert not head.max() > 0 or head.argmax() in ordered.longest_product(ranking)
+
+    scores = head / size + rows.factors @ factors + 0.5 * rows.bias + 2.0 * popular
+    excluded = drawn.integers(0, 200, 20)
+    scores[excluded] = -np.inf
+    ranking /= np.float32(size)
+    found = ordered.best(ranking, factors, 0.5, 2.0, 3.5, 5, excluded, None)
+    assert set(np.argsort(-scores)[:5].tolist()) <= set(found.tolist())
 
 
-def test_what_can_be_best_are_those_whose_bounds_reach_the_nth() -> None:
-    scores = np.array([5.0, 4.5, 3.0, -np.inf, 3.4], np.float32)
-    errors = np.array([0.1, 0.1, 0.5, 0.1, 0.0], np.float32)
-    # Lower bounds 4.9, 4.4, 2.5, 3.4: the third best is 3.4 at least; 3.0 may be 3.5.
-    assert can_be_best(scores.copy(), errors, 3).tolist() == [0, 1, 2, 4]
-    assert can_be_best(scores.copy(), errors, 2).tolist() == [0, 1]
-    assert can_be_best(scores.copy(), errors, 5).tolist() == [0, 1, 2, 4]
+def test_few_items_are_looked_at_where_vectors_differ_in_length() -> None:
+    rows = Rows.empty(6400, RowFormat(0, 8))
+    rows.ranking[:] = np.random.default_rng(1).standard_normal(rows.ranking.shape)
+    rows.ranking[64:] *= 0.01
+    lengths = np.linalg.norm(rows.ranking, axis=1)
+    ordered = OrderedItems(rows, np.zeros(6400, np.float32), lengths, 0.1)
+    found = ordered.longest_product(np.ones(8, np.float32))
+    assert set(found.tolist()) <= set(range(64))
+
+
+def test_put_in_order_again_once_a_quarter_has_changed() -> None:
+    model = served(3, 2, 1)
+    changed(model, 1, 500)
+    assert not model.items.out_of_order  # 500 changed and 500 new of 4,633
+    changed(model, 2, 300)
+    assert model.items.out_of_order
+    model.items.ordered = model.in_order()
+    assert not model.items.out_of_order

@@ -66,3 +66,16 @@ def test_nobody_has_no_taste() -> None:
     bias, factors = fold_in_rating(none, np.zeros(0, np.float32), 1.0)
     assert bias == 0
     assert not factors.any()
+
+
+def test_an_indefinite_system_is_solved_too() -> None:
+    # An item that the Gram matrix does not have, rated low: its weight below that of the unrated
+    # makes A = 0.003 (1 + 0.5 · 0) I + (0.1 - 0.5) Q Qᵀ, negative along Q.
+    rated = np.array([[1.0, 2.0]], np.float32)
+    weights = np.array([0.1], np.float32)
+    matrix = 0.003 * np.eye(2) - 0.4 * rated.T.astype(np.float64) @ rated
+    expected = np.linalg.solve(matrix, 0.1 * rated[0].astype(np.float64))
+
+    found = fold_in(rated, weights, np.zeros((2, 2), np.float32), 0)
+
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
