@@ -16,11 +16,13 @@ import random
 import sys
 import time
 from collections.abc import Coroutine
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 import httpx
 import numpy as np
+import psycopg2
 import typer
 from rich.console import Console
 from rich.progress import track
@@ -90,6 +92,7 @@ def freshness(
             )
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed  # the others were cancelled for it
+        steps = _steps(stack, seconds)
         if refit:
             told = {
                 "refit": {
@@ -109,12 +112,28 @@ def freshness(
         "late": seen.late,
         "post_p50_milliseconds": float(np.percentile(seen.posting, 50)) * 1000,
         "ratings_per_second": posted / taken,
+        "micro_batch_milliseconds": steps,
         "warm_up_seconds": warm_up,
         "users": users,
         "items": items,
         **told,
     }
     show("freshness", figures, as_json)
+
+
+def _steps(stack: Stack, within: int) -> dict[str, float]:
+    """Median duration of each step of the serving model's last micro-batches, milliseconds."""
+    with closing(psycopg2.connect(stack.postgres.dsn())) as opened, opened.cursor() as cursor:
+        cursor.execute(
+            """SELECT step, percentile_cont(0.5) WITHIN GROUP (ORDER BY taken::float) * 1000
+               FROM micro_batches JOIN models USING (model), jsonb_each_text(seconds)
+                    AS one (step, taken)
+               WHERE status = 'serving'
+                 AND at > (SELECT max(at) FROM micro_batches) - %s * '1 s'::interval
+               GROUP BY step ORDER BY 2 DESC""",
+            (within,),
+        )
+        return {step: round(median, 1) for step, median in cursor.fetchall()}
 
 
 async def _refit(stack: Stack, niceness: int) -> dict[str, Any]:

@@ -289,6 +289,7 @@ class Projector:
     def _serve_if_due(self) -> None:
         """Only now may readers turn to the serving model: the projection has all of it."""
         if self._model == self._lease.serving:
+            reached(Step.SERVING_AHEAD)
             self._projection.serve()
             for model in self._retired():
                 with closing(Projection(self._settings, model)) as projection:

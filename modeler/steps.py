@@ -32,6 +32,7 @@ class Step(Enum):
     COMMITTED = "Postgres has committed, Redis knows nothing of it"
     HALF_PROJECTED = "Redis has the users' rows, not those of the items"
     ENTRY_AHEAD = "Redis has all rows and ratings; the state and the stream's entry are missing"
+    SERVING_AHEAD = "Postgres says that this model serves, Redis does not know"
     LETTERS_AHEAD = "dead letters are committed, not yet published"
     LETTERS_PUBLISHED = "Kafka has acknowledged dead letters, Postgres does not say so"
     TRAINING = "refit: the registry knows of a model in training, nothing is learned"

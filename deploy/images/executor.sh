@@ -9,7 +9,8 @@ export SPARK_HOME
 # SPARK_JAVA_OPT_0, SPARK_JAVA_OPT_1, ... in the order of their numbers.
 mapfile -t options < <(env | grep '^SPARK_JAVA_OPT_' | sort -t_ -k4 -n | sed 's/[^=]*=//')
 
-class_path="$SPARK_HOME/jars/*"
+# What the driver's spark.executor.extraClassPath says comes first, as in Spark's own image.
+class_path="${SPARK_CLASSPATH:+$SPARK_CLASSPATH:}$SPARK_HOME/jars/*"
 if [ -n "${SPARK_EXTRA_CLASSPATH:-}" ]; then
     class_path="$class_path:$SPARK_EXTRA_CLASSPATH"
 fi

@@ -38,7 +38,8 @@ def settings(kafka: Kafka) -> KafkaSettings:
 def ingest(settings: KafkaSettings) -> Iterator[httpx.Client]:
     """A client of a running service; its log must stay free of errors."""
     given = {
-        f"RECOMMENDER_{name.upper()}": str(value) for name, value in settings.model_dump().items()
+        f"RECOMMENDER_{name.upper()}": str(value)
+        for name, value in settings.model_dump(exclude_none=True).items()
     }
     with subprocess.Popen(
         [sys.executable, "-m", "ingest"],

@@ -191,6 +191,14 @@ def test_one_partition_and_one_block_of_a_backlog_is_an_uninterrupted_run(
     await_projected(modeler)
     assert_projection_equals_truth(modeler)  # Redis was ahead of the backup
 
+    # And from the log alone: a new database comes to the same.
+    modeler.kill()
+    anew = postgres.create_database(f"anew_{uuid.uuid4().hex}", template="migrated")
+    modeler.dsn = modeler.environment["RECOMMENDER_POSTGRES_DSN"] = anew
+    modeler.start()
+    assert modeler.await_learned(3200).agree
+    assert_rating_head_of_an_uninterrupted_run(modeler, ratings + more)
+
 
 def run_program(name: str, *arguments: str) -> None:
     """One of Postgres' own."""

@@ -69,7 +69,8 @@ def test_candidates_learn_with_the_serving_model(make_modeler: MakeModeler) -> N
     modeler.send([next(ratings) for _ in range(250)])
     assert modeler.process is not None
     modeler.wait_for(lambda: modeler.process.poll() is not None, "the kill")
-    del modeler.environment["RECOMMENDER_KILL_AT"]
+    # and once more, after a promotion of which Redis does not know: the first time is at the start
+    modeler.environment["RECOMMENDER_KILL_AT"] = f"{Step.SERVING_AHEAD.word}:2"
     modeler.start()
     modeler.await_learned(len(modeler.sent))
     assert_all_agree(modeler, [1, 2, 3])
@@ -83,6 +84,10 @@ def test_candidates_learn_with_the_serving_model(make_modeler: MakeModeler) -> N
         assert client.get(keys.serving(prefix)) == b"1"
         with closing(Registry(PostgresSettings(postgres_dsn=modeler.dsn))) as registry:
             registry.promote(3, PublishSettings(), force=True)
+            modeler.wait_for(lambda: modeler.process.poll() is not None, "the kill")
+            assert client.get(keys.serving(prefix)) == b"1"  # all of it is there still
+            del modeler.environment["RECOMMENDER_KILL_AT"]
+            modeler.start()
             modeler.wait_for(lambda: client.get(keys.serving(prefix)) == b"3", "the promotion")
             registry.retire(1)
         start = keys.Keys(prefix, 1).start
