@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from frontend.answers import Versions
+from frontend.panels.axes import BARE, error_axis
 from frontend.panels.panel import Panel
 from frontend.series import Point, line
 from frontend.signal import lives
@@ -124,7 +125,6 @@ class AccuracyPanel:
 
 
 def _options() -> dict[str, Any]:
-    axis = {"axisLine": {"show": False}, "axisTick": {"show": False}}
     return {
         "animation": False,  # a line that morphs at each reading shows errors that never were
         "grid": {"left": 46, "right": 16, "top": 34, "bottom": 40},
@@ -149,18 +149,9 @@ def _options() -> dict[str, Any]:
                 ":formatter": "value => value >= 1e6 ? (value / 1e6).toFixed(1) + ' M'"
                 " : value >= 1e3 ? Math.round(value / 1e3) + ' k' : Math.round(value)",
             },
-            **axis,
+            **BARE,
         },
-        "yAxis": {
-            "type": "value",
-            "name": "RMSE (stars)",
-            "nameTextStyle": {"align": "left", "padding": [0, 0, 0, -40]},
-            "scale": True,
-            "splitNumber": 4,
-            "splitLine": {"lineStyle": {"color": "rgba(128, 128, 145, 0.22)"}},
-            "axisLabel": {":formatter": "value => value.toFixed(2)"},
-            **axis,
-        },
+        "yAxis": error_axis("RMSE (stars)"),
         "series": [
             {
                 "name": "micro-batch",

@@ -9,6 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from frontend.answers import Contestant, CurvePoint, Out, Race
+from frontend.panels.axes import BARE, error_axis
 from frontend.panels.fetched import Fetched
 from frontend.panels.panel import Panel
 from frontend.panels.table import cell, headings
@@ -151,7 +152,6 @@ def _table(contestants: Sequence[Contestant]) -> None:
 
 
 def _options() -> dict[str, Any]:
-    axis = {"axisLine": {"show": False}, "axisTick": {"show": False}}
     return {
         "animation": False,
         "grid": {"left": 46, "right": 16, "top": 34, "bottom": 40},
@@ -168,17 +168,8 @@ def _options() -> dict[str, Any]:
                 ":formatter": "value => value >= 1e6 ? (value / 1e6).toFixed(1) + ' M'"
                 " : value >= 1e3 ? +(value / 1e3).toFixed(1) + ' k' : Math.round(value)",
             },
-            **axis,
+            **BARE,
         },
-        "yAxis": {
-            "type": "value",
-            "name": "faded RMSE (stars)",
-            "nameTextStyle": {"align": "left", "padding": [0, 0, 0, -40]},
-            "scale": True,
-            "splitNumber": 4,
-            "splitLine": {"lineStyle": {"color": "rgba(128, 128, 145, 0.22)"}},
-            "axisLabel": {":formatter": "value => value.toFixed(2)"},
-            **axis,
-        },
+        "yAxis": error_axis("faded RMSE (stars)"),
         "series": [],
     }

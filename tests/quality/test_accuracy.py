@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.race import CONTESTANTS
 from recommender.baselines import Biases, Popularity
 from recommender.datasets import Dataset
 from recommender.ease import ease
@@ -102,22 +103,12 @@ def test_linear_methods(split: Split) -> None:
 def test_a_race_of_eight(movielens: Dataset) -> None:
     """Two hopeless ones are out within 20,000 ratings, the leader is near the best in hindsight."""
     plain = ModelSettings(ranking_rank=0)
-    varied: dict[str, dict[str, float]] = {
-        "defaults": {},
-        "slower": {"learning_rate": 0.3},
-        "faster": {"learning_rate": 0.8},
-        "tighter": {"regularization": 0.2},
-        "looser": {"regularization": 0.05},
-        "decay 0.7": {"decay": 0.7},
-        "hopeless: constant great steps": {"decay": 0, "learning_rate": 2, "bias_learning_rate": 2},
-        "hopeless: hardly moves": {"learning_rate": 0.001, "bias_learning_rate": 0.001},
-    }
     ratings = movielens.take(movielens.by_time()).indexed()
 
     def models() -> dict[str, MemoryModel]:
         return {
             name: MemoryModel(ratings.user_ids, ratings.item_ids, plain.model_copy(update=changed))
-            for name, changed in varied.items()
+            for name, changed in CONTESTANTS.items()
         }
 
     race = Race(models(), RaceSettings())
@@ -131,7 +122,7 @@ def test_a_race_of_eight(movielens: Dataset) -> None:
             losses[name].append(model.learn(*batch).squared)
 
     out = {one.name: one.after for one in race.pruned}
-    for name in varied:
+    for name in CONTESTANTS:
         if name.startswith("hopeless"):
             assert out[name] <= 20_000
     assert race.leader in hindsight
