@@ -37,7 +37,7 @@ from modeler.task import Version
 from recommender.errors import Fenced
 from recommender.initial import SIDES, Side
 from storage import rated
-from storage.as_of import AsOf
+from storage.as_of import AsOf, parse_offsets
 from storage.postgres_client import connect
 from storage.projection import Projection
 from storage.staging import Address, Staged, TaskStore, rows_of, slot_of
@@ -262,7 +262,7 @@ class Projector:
                 self._check_fence(cur)
                 as_of = read_as_of(cur, self._model)
                 there = self._projection.reaches()
-                if there is not None and replace(there, at=as_of.at) == as_of:
+                if there is not None and _same(there, as_of):
                     self._serve_if_due()
                     return
                 known = there is not None and self._was_so(cur, there)
@@ -308,13 +308,19 @@ class Projector:
     def _was_so(self, cur: cursor, there: AsOf) -> bool:
         """Whether the truth was once in the state that the projection is in.
 
-        It was not where Postgres was restored to an earlier time, or made anew.
+        It was not where Postgres was restored to an earlier time, or made anew: what it learned
+        since may be as much, but was committed at another time.
         """
         cur.execute(
-            "SELECT offsets, total_ratings FROM micro_batches WHERE model = %s AND batch = %s",
+            """SELECT offsets, total_ratings, extract(epoch FROM at)::float8 FROM micro_batches
+               WHERE model = %s AND batch = %s""",
             (self._model, there.batch),
         )
-        return cur.fetchone() == (json.loads(there.fields()["offsets"]), there.rating_count)
+        found = cur.fetchone()
+        if found is None:
+            return False
+        offsets, count, at = found
+        return _same(there, AsOf(there.batch, parse_offsets(offsets), there.rating_sum, count, at))
 
     def _write(self, opened: connection, since: AsOf) -> None:
         """Write what the truth has learned since that state."""
@@ -334,6 +340,12 @@ class Projector:
         if since.batch:
             with opened.cursor() as cur:
                 self._put_users(cur, list(users_since(cur, learned)))
+
+
+def _same(one: AsOf, other: AsOf) -> bool:
+    """Whether they are of one commit; Postgres keeps times to the microsecond."""
+    when = abs((one.at or 0.0) - (other.at or 0.0)) < 1e-3
+    return when and replace(one, at=None) == replace(other, at=None)
 
 
 def _table(rows: Sequence[tuple[str, int, Any]]) -> pa.Table:

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pytest
 import redis
 
 from recommender.model import MemoryModel
@@ -52,12 +53,15 @@ def await_projected(modeler: Modeler, model: int = 1) -> None:
 
         def projected() -> bool:
             try:
-                batch = client.hget(keys.state, "batch")
+                batch, at = client.hmget(keys.state, "batch", "at")
             except redis.RedisError:
                 return False
-            return batch is not None and modeler.query(
-                f"SELECT batch FROM models WHERE model = {model}"
-            ) == [(int(batch),)]
+            committed = modeler.query(
+                "SELECT batch, extract(epoch FROM at)::float8 FROM micro_batches"
+                f" JOIN models USING (model, batch) WHERE model = {model}"
+            )
+            # Of a database that was restored there may have been as many before.
+            return bool(batch) and committed == [(int(batch), pytest.approx(float(at), abs=1e-3))]
 
         modeler.wait_for(projected, "the projection")
 
