@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import httpx
@@ -30,11 +27,13 @@ def first_paint(
     as_json: Json = False,
 ) -> None:
     """Milliseconds until the page For you is answered, first painted, and shows its list."""
+    from benchmarks.browser import browsing
+
     try:
         httpx.get(f"{url}/health/live", timeout=3).raise_for_status()
     except httpx.HTTPError as error:
         raise MissingRequirement(f"{url} does not answer ({error}): `make run` starts it") from None
-    with _browser() as browser:
+    with browsing() as browser:
         # A stranger has nothing in the browser's cache; who comes back has scripts and styles.
         _visit(browser.new_context(), url)  # the service is warm from here on
         strangers = [_visit(browser.new_context(), url) for _ in range(visits)]
@@ -43,22 +42,6 @@ def first_paint(
         returning = [_visit(known, url) for _ in range(visits)]
     figures = {"stranger": _figures(strangers), "who_comes_back": _figures(returning)}
     show("first-paint", {"visits": visits, "milliseconds": figures}, as_json)
-
-
-@contextmanager
-def _browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    if path is None:
-        raise MissingRequirement("no chromium is installed: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 def _visit(context: Any, url: str) -> dict[str, float]:

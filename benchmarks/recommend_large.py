@@ -17,12 +17,14 @@ import typer
 from benchmarks.load import CONNECTIONS, Connections, Request, Seconds, ask, compared
 from benchmarks.report import Json, show
 from benchmarks.serving import (
+    MEAN,
     Items,
     Numbers,
     Rank,
     Serving,
     Size,
     Users,
+    drawn_items,
     item_id,
     recommended,
     serving,
@@ -41,7 +43,6 @@ _PAUSE = 0.2  # seconds between two looks at how far the predictor has come
 _PATIENCE = 60.0
 _WARM_UP = 2.0  # seconds
 _N = 10
-_MEAN = 3.5
 
 
 def recommend_large(
@@ -108,7 +109,6 @@ class _Changes(threading.Thread):
         self._running = running
         self._as_of = running.as_of
         self._a_batch = round(len(running.items) * share / 60 * _BETWEEN)
-        self._chances = np.cumsum(running.items.n / running.items.n.sum(dtype=np.float64))
         self._drawn = np.random.default_rng(6)
         self._ended = threading.Event()
         self.items = 0
@@ -145,8 +145,8 @@ class _Changes(threading.Thread):
         """Distinct items by popularity."""
         found = np.zeros(0, np.int64)
         while len(found) < self._a_batch:
-            more = np.searchsorted(self._chances, self._drawn.random(self._a_batch))
-            found = np.union1d(found, np.minimum(more, len(self._chances) - 1))
+            more = drawn_items(self._running.items, self._a_batch, self._drawn)
+            found = np.union1d(found, more)
         return self._drawn.permutation(found)[: self._a_batch]
 
     def await_taken_over(self) -> None:
@@ -194,7 +194,7 @@ def _recall(running: Serving, users: Sequence[int]) -> float:
         weighed = weights(ratings, RATING_MIN, RATING_MAX)
         vector = fold_in(items.ranking[rated], weighed, products, len(heard))
         predicted = (
-            _MEAN
+            MEAN
             + running.users.bias[user]
             + items.bias
             + items.factors @ running.users.factors[user]

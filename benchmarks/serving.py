@@ -50,7 +50,7 @@ Numbers = npt.NDArray[np.int64]
 MODEL = 1
 _TOPIC = KafkaSettings.model_fields["ratings_topic"].default
 _READY_WITHIN = 180.0
-_MEAN = 3.5
+MEAN = 3.5
 _RATED = 100  # ratings of each user
 _COPIED = 50_000  # rows sent to Postgres at a time
 
@@ -129,6 +129,12 @@ class Serving:
     items: Rows
     users: Rows
     rated: Rated
+
+
+def drawn_items(items: Rows, length: int, random: np.random.Generator) -> Numbers:
+    """Numbers of items, as often as they are popular."""
+    chances = np.cumsum(items.n / items.n.sum(dtype=np.float64))
+    return np.minimum(np.searchsorted(chances, random.random(length)), len(items) - 1)
 
 
 def draw(length: int, form: RowFormat, seed: int, popular: bool) -> Rows:
@@ -228,7 +234,7 @@ def _fill_truth(dsn: str, size: Size, items: Rows) -> AsOf:
         cursor.execute(
             "INSERT INTO models (model, status, settings, data, rating_sum, rating_count, batch)"
             " VALUES (%s, 'serving', %s, 'generated: benchmark', %s, %s, 1)",
-            (MODEL, json.dumps(settings), _MEAN * ratings, ratings),
+            (MODEL, json.dumps(settings), MEAN * ratings, ratings),
         )
         cursor.execute("INSERT INTO offsets VALUES (%s, %s, 0, %s)", (MODEL, _TOPIC, ratings))
         for side in SIDES:
@@ -242,7 +248,7 @@ def _fill_truth(dsn: str, size: Size, items: Rows) -> AsOf:
             " FROM generate_series(0, %s) number",
             (size.items - 1,),
         )
-    return AsOf(1, {_TOPIC: {0: ratings}}, _MEAN * ratings, ratings, time.time())
+    return AsOf(1, {_TOPIC: {0: ratings}}, MEAN * ratings, ratings, time.time())
 
 
 def _copy_items(cursor: Any, items: Rows, start: int, end: int) -> None:
@@ -257,9 +263,8 @@ def _copy_items(cursor: Any, items: Rows, start: int, end: int) -> None:
 
 def _draw_ratings(items: Rows, users: int) -> Rated:
     drawn = np.random.default_rng(3)
-    chances = np.cumsum(items.n / items.n.sum(dtype=np.float64))
     raters = np.repeat(np.arange(users), _RATED)
-    rated = np.minimum(np.searchsorted(chances, drawn.random(len(raters))), len(items) - 1)
+    rated = drawn_items(items, len(raters), drawn)
     values = (drawn.integers(1, 11, len(raters)) / 2).astype(np.float32)
     return Rated(raters, rated, values)
 

@@ -40,7 +40,6 @@ _UNAVAILABLE, _WRONG, _FENCED = 1, 2, 3
 @app.command()
 def stream() -> None:
     """Learn from the rating log, micro-batch after micro-batch, until stopped."""
-    from modeler.lag import telling
     from modeler.settings import ModelerSettings
     from modeler.steps import KillSettings
     from modeler.stream import Stream
@@ -54,8 +53,7 @@ def stream() -> None:
     learning = Stream(settings)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: learning.stop())
-    with telling(settings):
-        learning.run()
+    learning.run()
 
 
 def main() -> None:

@@ -39,9 +39,7 @@ def session(settings: SparkSettings | None = None) -> SparkSession:
     )
     options = {
         "spark.driver.memory": settings.spark_driver_memory,
-        # Spark writes a plan by recursion, and that of ALS has some thousand levels: with Java's
-        # own limit a training failed now and then.
-        "spark.driver.extraJavaOptions": "-Xss8m",
+        "spark.driver.extraJavaOptions": java.DEEP_STACK,
         "spark.local.dir": str(scratch),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

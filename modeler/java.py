@@ -14,6 +14,12 @@ from recommender.errors import MissingRequirement
 
 MINIMUM = 17  # what Spark 4 and Kafka 4 ask for
 
+DEEP_STACK = "-Xss8m"
+"""For a Java that runs Spark, which goes deeper than Java's own limit. It writes a plan by
+recursion, and that of ALS has some thousand levels: a training failed now and then. And where a
+task has failed it searches a long message so: its query's thread died of that, in vain waited for.
+"""
+
 # PyPI's runtime has no module jdk.incubator.vector, which Spark's launcher always asks for and
 # does not need.
 _SHIM = """#!/bin/sh

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from modeler import daemon
+from modeler.java import DEEP_STACK
 from modeler.settings import ModelerSettings
 from recommender.errors import MissingRequirement
 
@@ -84,9 +85,7 @@ def session(settings: ModelerSettings, scratch: Path, zygote: Path | None) -> Sp
 
 
 def _java_options(archive: Path | None) -> list[str]:
-    # Where a task has failed, Spark searches a long message with a deep recursion: with Java's own
-    # limit its query's thread died of that, in vain waited for.
-    options = ["-Xss8m"]
+    options = [DEEP_STACK]
     if archive is not None and archive.exists():
         options += [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off"]
     return options

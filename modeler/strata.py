@@ -305,17 +305,9 @@ def _learn(
 
     errors = before.errors.get(model, Errors())
     with timed(seconds, "learn"):
-        mean = Mean(settings.middle, cut.total, cut.count).value
-        for (user_block, item_block), tables in now.items():
+        for pair, tables in now.items():
             if tables.all:
-                stratum = schedule.stratum(user_block, item_block)
-                batch = MicroBatch(
-                    **_ratings(users, items, user_block, item_block, tables),
-                    mean=mean,
-                    learned=cut.count // cut.blocks,
-                    block=stratum * cut.blocks + user_block,
-                )
-                errors = errors + micro_batch.learn(batch, settings)
+                errors += micro_batch.learn(_batch(cut, users, items, *pair, tables), settings)
     reached(Step.LEARNED)
 
     staged = Staged(0)
@@ -354,14 +346,13 @@ class Tables:
         return [*self.ratings, *self.replayed]
 
 
-def _ratings(
-    users: _Held, items: _Held, user_block: int, item_block: int, tables: Tables
-) -> dict[str, Any]:
-    """What of a `MicroBatch` is a pair of blocks' own."""
+def _batch(
+    cut: Cut, users: _Held, items: _Held, user_block: int, item_block: int, tables: Tables
+) -> MicroBatch:
+    """What is learned of a pair of blocks."""
     user_rows, user_codes = users.touched(user_block, tables.all)
     item_rows, item_codes = items.touched(item_block, tables.all)
-    new = slice(0, len(tables.ratings))
-    replayed = slice(len(tables.ratings), None)
+    new = len(tables.ratings)
 
     def joined(some: slice) -> Ratings:
         values = [table["rating"].to_numpy() for table in tables.all[some]]
@@ -371,13 +362,16 @@ def _ratings(
             _joined(values, np.float32),
         )
 
-    return {
-        "new": joined(new),
-        "means": _joined([table["mean"].to_numpy() for table in tables.ratings], np.float64),
-        "user_rows": user_rows,
-        "item_rows": item_rows,
-        "replayed": joined(replayed),
-    }
+    return MicroBatch(
+        new=joined(slice(0, new)),
+        means=_joined([table["mean"].to_numpy() for table in tables.ratings], np.float64),
+        mean=Mean(cut.version.settings.middle, cut.total, cut.count).value,
+        learned=cut.count // cut.blocks,
+        user_rows=user_rows,
+        item_rows=item_rows,
+        replayed=joined(slice(new, None)),
+        block=cut.schedule.stratum(user_block, item_block) * cut.blocks + user_block,
+    )
 
 
 class _Held:
@@ -411,9 +405,8 @@ class _Held:
         ids, (old, *_) = loading.coded(
             pa.chunked_array(known, pa.string()), *(pa.chunked_array([one]) for one in columns)
         )
-        self._first = ids.slice(
-            len(old)
-        )  # an id is in one block, so each of the old ones is there once
+        # Each of the old ones is there once, since an id is in one block.
+        self._first = ids.slice(len(old))
         self._rows = loading.rows(cut.version, store, side, self._first, cut.withdrawals)
 
     def touched(self, block: int, tables: list[pa.Table]) -> tuple[Rows, list[Codes]]:
@@ -440,11 +433,9 @@ class _Held:
 
     def together(self) -> tuple[pa.StringArray, Rows]:
         """All rows."""
-        ids = [ids for ids, _ in self._blocks.values()]
-        rows = [rows.pack() for _, rows in self._blocks.values()]
-        if not ids:
-            return _unpacked_rows(None, self._form)
-        return pa.concat_arrays(ids), Rows.unpack(np.concatenate(rows))
+        blocks = list(self._blocks.values()) or [_unpacked_rows(None, self._form)]
+        ids = pa.concat_arrays([ids for ids, _ in blocks])
+        return ids, Rows.joined([rows for _, rows in blocks])
 
     def packed(self) -> Iterator[tuple[int, bytes]]:
         """Each block, to be handed on."""

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import structlog
@@ -21,6 +21,7 @@ from tenacity.nap import sleep_using_event
 
 from modeler.block import REPORT_SCHEMA, load_kernels, warm_up
 from modeler.keeping import Keeper
+from modeler.lag import telling
 from modeler.learning import Learning
 from modeler.metrics import Metrics
 from modeler.settings import ModelerSettings
@@ -74,15 +75,18 @@ class Stream:
         if settings.scratch is not None:
             settings.scratch.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="modeler-", dir=settings.scratch))
-        zygote = _zygote(scratch)  # before there are threads
-        address = None if zygote is None else zygote.address
-        if settings.modeler_metrics_port:
-            self._metrics.serve(settings.modeler_host, settings.modeler_metrics_port)
-        keeper = Keeper(settings)
-        try:
+        with ExitStack() as running:
+            running.callback(shutil.rmtree, scratch, ignore_errors=True)
+            zygote = _zygote(scratch)  # before there are threads
+            if zygote is not None:
+                running.callback(zygote.close)
+            if settings.modeler_metrics_port:
+                self._metrics.serve(settings.modeler_host, settings.modeler_metrics_port)
+            running.enter_context(closing(Keeper(settings)))
+            running.enter_context(telling(settings))
             while not self._stopping.is_set():
                 scratch.mkdir(parents=True, exist_ok=True)
-                spark = session(settings, scratch, address)
+                spark = session(settings, scratch, None if zygote is None else zygote.address)
                 try:
                     folders = [scratch, *scratch.iterdir()]
                     threading.Thread(target=_warm_up, args=(spark,), daemon=True).start()
@@ -90,11 +94,6 @@ class Stream:
                         self._hold_on(spark, folders)
                 finally:
                     _stop(spark)
-        finally:
-            keeper.close()
-            if zygote is not None:
-                zygote.close()
-            shutil.rmtree(scratch, ignore_errors=True)
 
     def _hold_on(self, spark: SparkSession, folders: list[Path]) -> None:
         """Run until stopped, or Spark's folders are lost; repeat failures with growing pauses.

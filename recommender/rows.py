@@ -5,6 +5,7 @@ The same bytes are the column ``state`` in Postgres and, behind the count, the v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int32]
+
+_COLUMNS = ("n", "bias", "factors", "ranking", "step")
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Rows:
     def pack(self) -> npt.NDArray[np.void]:
         """Packed rows, shape ``(length,)`` of ``RowFormat.row``."""
         packed = self.format.empty(len(self))
-        for name in ("n", "bias", "factors", "ranking", "step"):
+        for name in _COLUMNS:
             packed[name] = getattr(self, name)
         return packed
 
@@ -129,27 +132,27 @@ class Rows:
 
     def put(self, where: npt.NDArray[np.intp], rows: Rows) -> None:
         """Overwrite the rows at the positions ``where``."""
-        for name in ("n", "bias", "factors", "ranking", "step"):
+        for name in _COLUMNS:
             getattr(self, name)[where] = getattr(rows, name)
 
     def put_packed(self, start: int, packed: npt.NDArray[np.void]) -> None:
         """Overwrite the rows from a position on by packed ones."""
-        for name in ("n", "bias", "factors", "ranking", "step"):
+        for name in _COLUMNS:
             getattr(self, name)[start : start + len(packed)] = packed[name]
 
     def take(self, where: npt.NDArray[np.intp]) -> Rows:
         """The rows at the positions ``where`` (a copy)."""
-        return Rows(
-            n=self.n[where],
-            bias=self.bias[where],
-            factors=self.factors[where],
-            ranking=self.ranking[where],
-            step=self.step[where],
-        )
+        return Rows(**{name: getattr(self, name)[where] for name in _COLUMNS})
+
+    @staticmethod
+    def joined(parts: Sequence[Rows]) -> Rows:
+        """The rows of all parts, at least one, in their order."""
+        columns = {name: [getattr(part, name) for part in parts] for name in _COLUMNS}
+        return Rows(**{name: np.concatenate(some) for name, some in columns.items()})
 
     def grown(self, length: int) -> Rows:
         """These rows, followed by zeroed ones up to ``length``."""
         grown = Rows.empty(length, self.format)
-        for name in ("n", "bias", "factors", "ranking", "step"):
+        for name in _COLUMNS:
             getattr(grown, name)[: len(self)] = getattr(self, name)
         return grown

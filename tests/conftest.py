@@ -139,7 +139,7 @@ def spark(java_home: Path, jars: Path) -> Iterator[SparkSession]:
         SparkSession.builder.master("local[2]")
         .appName("tests")
         .config("spark.jars", connector)
-        .config("spark.driver.extraJavaOptions", "-Xss8m")  # as `modeler.batch` has it, and why
+        .config("spark.driver.extraJavaOptions", java_runtime.DEEP_STACK)
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.driver.host", "127.0.0.1")

@@ -19,9 +19,10 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a script, from anywhere
 
+from benchmarks.browser import browsing
 from frontend.app import PAGES
 from frontend.titles import FILM_PAGE, film_page
-from tests.e2e.browser import browsing
+from recommender.errors import MissingRequirement
 
 # Of pages that show something in particular.
 ADDRESSES = {FILM_PAGE: film_page("2571")}
@@ -51,7 +52,7 @@ def main(
                 for screen in SCREENS:
                     for path in take(browser, url, out, light, screen):
                         console.print(str(path), markup=False)
-    except FileNotFoundError as error:
+    except MissingRequirement as error:
         console.print(str(error), markup=False)
         raise typer.Exit(2) from error
     except NotInTime as error:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import browsing, executable
+from benchmarks.browser import browsing, executable
 from tests.fakes.services import World, ingest, listening, predictor
 
 pytestmark = pytest.mark.skipif(

@@ -110,3 +110,19 @@ def test_an_ended_parent_takes_its_zygote_along(parent: subprocess.Popen[bytes])
     parent.stdin.close()
     assert parent.wait(30) == 0
     assert not zygote.is_running()
+
+
+def test_the_modeler_forks_it_before_it_has_threads() -> None:
+    """What another thread locks at that moment would be locked for ever in every worker."""
+    program = """
+import threading
+import modeler.stream
+def look(scratch):
+    print(threading.active_count(), flush=True)
+    raise SystemExit
+modeler.stream._zygote = look
+from modeler.__main__ import stream
+stream()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert done.stdout.strip() == b"1", done.stderr.decode()

@@ -1,4 +1,4 @@
-"""How a real browser is started for tests and screenshots."""
+"""How a real browser is started for measurements, tests and screenshots."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
+
+from recommender.errors import MissingRequirement
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -28,10 +30,16 @@ def executable() -> str | None:
 
 @contextmanager
 def browsing() -> Iterator[Browser]:
-    """A headless browser."""
+    """A headless browser.
+
+    Raises
+    ------
+    MissingRequirement
+        If none is installed.
+    """
     path = executable()
     if path is None:
-        raise FileNotFoundError("no chromium is installed: apt-get install chromium")
+        raise MissingRequirement("no chromium is installed: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         try:
