@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pyarrow as pa
 
+from modeler import canonical
 from modeler.loading import coded, rows, sample
 from modeler.reading import read
 from modeler.staging import Staging
@@ -58,6 +59,7 @@ def load_kernels() -> None:
     rating = Ratings(np.zeros(1, np.int32), np.zeros(1, np.int32), np.ones(1, np.float32))
     batch = MicroBatch.whole(rating, Mean(1.0), users, items, rating, rating.items)
     micro_batch.learn(batch, settings)
+    canonical.parse(pa.array([b"{}"]))
 
 
 def _learn(

@@ -1,4 +1,4 @@
-"""From the log's records to columns of ratings: the quick way for all, one by one only for the bad.
+"""From the log's records to columns of ratings: quickly all together, one by one only the bad.
 
 Whatever a record holds, reading it stops nothing: it becomes a rating, a withdrawal or a dead
 letter.
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
+from modeler import canonical
 from recommender import withdrawals
 from recommender.catalogue import decode_item
 from recommender.errors import InvalidInput
@@ -30,9 +31,9 @@ _JSON = pa.schema(
         ("rating", pa.float64()),
         ("timestamp", pa.float64()),
         ("event_id", pa.string()),
+        ("deleted", pa.bool_()),
     ]
 )
-_JSON_OF_WITHDRAWALS = _JSON.append(pa.field("deleted", pa.bool_()))
 RATINGS = pa.schema(
     [
         ("partition", pa.int32()),
@@ -137,29 +138,17 @@ def _read(records: pa.Table, scale: Scale, dead: DeadLetters) -> pa.Table:
 def _quickly(records: pa.Table, scale: Scale) -> pa.Table | None:
     """All records parsed together, or None where any of them needs a closer look."""
     values = records["value"].combine_chunks()
-    # Each value must be exactly one line with one object, or rows and records would not match.
-    one_object = pc.and_(
-        pc.and_(pc.starts_with(values, b"{"), pc.ends_with(values, b"}")),
-        pc.invert(
-            pc.or_(pc.match_substring(values, b"\n"), pc.match_substring_regex(values, r"\}\s*\{"))
-        ),
-    )
-    if values.null_count or not pc.all(one_object).as_py():
+    if values.null_count:
         return None
-    lines = pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0]
-    try:
-        values.cast(pa.string())  # the parser takes any bytes for text; this checks for UTF-8
-        parsed = _parsed(lines.as_buffer(), _JSON)
-        if len(parsed) != len(records):
-            return None
-        valid = _valid(parsed, scale)
-        if not pc.all(valid).as_py():
-            # What is no rating may be a withdrawal. Its column would cost all others some percent.
-            parsed = _parsed(lines.as_buffer(), _JSON_OF_WITHDRAWALS)
-            valid = pc.or_(valid, _valid_withdrawal(parsed))
-            if not pc.all(valid).as_py():
-                return None
-    except pa.ArrowInvalid:
+    parsed = canonical.parse(values)
+    if parsed is None:
+        parsed = _from_json(values)
+    if parsed is None:
+        return None
+    valid = _valid(parsed, scale)
+    if "deleted" in parsed.column_names:
+        valid = pc.or_(valid, _valid_withdrawal(parsed))
+    if not pc.all(valid).as_py():
         return None
     return pa.table(
         {
@@ -175,14 +164,30 @@ def _quickly(records: pa.Table, scale: Scale) -> pa.Table | None:
     ).combine_chunks()
 
 
-def _parsed(lines: pa.Buffer, schema: pa.Schema) -> pa.Table:
-    return pyarrow.json.read_json(
-        pa.BufferReader(lines),
-        read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
-        parse_options=pyarrow.json.ParseOptions(
-            explicit_schema=schema, unexpected_field_behavior="ignore"
+def _from_json(values: pa.BinaryArray) -> pa.Table | None:
+    """All values parsed together as JSON, or None where they are not an object each."""
+    # Each value must be exactly one line with one object, or rows and records would not match.
+    one_object = pc.and_(
+        pc.and_(pc.starts_with(values, b"{"), pc.ends_with(values, b"}")),
+        pc.invert(
+            pc.or_(pc.match_substring(values, b"\n"), pc.match_substring_regex(values, r"\}\s*\{"))
         ),
     )
+    if not pc.all(one_object).as_py():
+        return None
+    lines = pc.binary_join(pa.ListArray.from_arrays([0, len(values)], values), b"\n")[0].as_buffer()
+    try:
+        values.cast(pa.string())  # the parser takes any bytes for text; this checks for UTF-8
+        parsed = pyarrow.json.read_json(
+            pa.BufferReader(lines),
+            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+            parse_options=pyarrow.json.ParseOptions(
+                explicit_schema=_JSON, unexpected_field_behavior="ignore"
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return parsed if len(parsed) == len(values) else None
 
 
 def _valid(parsed: pa.Table, scale: Scale) -> pa.ChunkedArray:

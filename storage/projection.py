@@ -36,6 +36,8 @@ _KEPT_CHANGES = 10_000
 _FORMAT = b"2"
 # Above so many changed users the entry does not list them: readers forget all that they keep.
 _LISTED_USERS = 1_000
+# To many keys at once, as MSET does: a command for each would cost several times as much.
+_APPEND = "for place, key in ipairs(KEYS) do redis.call('APPEND', key, ARGV[place]) end"
 
 
 class ClaimLost(RecommenderError):
@@ -105,15 +107,13 @@ class Projection:
         self, users: pa.Array, items: pa.Array, ratings: npt.NDArray[np.float32]
     ) -> None:
         """Append ratings, columns of one length in log order, to what their users have rated."""
-        appended = list(zip(*rated.encode(users, items, ratings), strict=True))
-        for start in range(0, len(appended), _PER_ROUND_TRIP):
+        distinct, records = rated.encode(users, items, ratings)
+        for start in range(0, len(distinct), _PER_ROUND_TRIP):
+            part = slice(start, start + _PER_ROUND_TRIP)
+            appended = [*map(self._keys.rated, distinct[part]), *cast("list[Any]", records[part])]
 
-            def put(
-                pipeline: Pipeline,
-                some: list[tuple[str, bytes]] = appended[start : start + _PER_ROUND_TRIP],
-            ) -> None:
-                for user, records in some:
-                    pipeline.append(self._keys.rated(user), cast(Any, records))
+            def put(pipeline: Pipeline, some: list[Any] = appended) -> None:
+                pipeline.eval(_APPEND, len(some) // 2, *some)
 
             self._write(put)
 

@@ -394,6 +394,7 @@ def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
                 f"""INSERT INTO {side}_rows_{model} (model, id, n, batch, state)
                     SELECT {model}, id, n, %s, state FROM staged_rows_{slot}
                     WHERE fence = %s AND task = ANY(%s) AND model = {model} AND side = '{side}'
+                    ORDER BY id  -- the key's own: neighbours in the index, and so in the table
                     ON CONFLICT (model, id) DO UPDATE
                     SET n = excluded.n, batch = excluded.batch, state = excluded.state""",
                 (commit.as_of.batch, *by),

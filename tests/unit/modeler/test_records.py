@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
@@ -80,10 +81,18 @@ POISON = {
 }
 
 
+def canonical(value: bytes | None) -> bytes | None:
+    return value and value.replace(b": ", b":").replace(b", ", b",")
+
+
+@pytest.mark.parametrize("form", [lambda value: value, canonical], ids=["blanks", "canonical"])
 @pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
-def test_poison_is_set_aside_and_its_neighbours_are_learned(poison: bytes | None) -> None:
+def test_poison_is_set_aside_and_its_neighbours_are_learned(
+    poison: bytes | None, form: Callable[[bytes | None], bytes | None]
+) -> None:
     dead = DeadLetters()
-    read = records.ratings(log(good(), poison, good(user="v")), SCALE, dead)
+    poison = form(poison)
+    read = records.ratings(log(form(good()), poison, form(good(user="v"))), SCALE, dead)
     assert read["offset"].to_pylist() == [0, 2]
     (letter,) = dead.table().to_pylist()
     assert (letter["topic"], letter["partition"], letter["offset"]) == ("ratings", 0, 1)
