@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.accuracy import accuracy
+from benchmarks.bloat import bloat
 from benchmarks.blocks import blocks
 from benchmarks.first_paint import first_paint
 from benchmarks.fit import fit
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for benchmark in (
     accuracy,
+    bloat,
     blocks,
     first_paint,
     fit,

@@ -30,11 +30,11 @@ _TIMEOUT = 600.0  # seconds for one thing to happen; a million rows go to Redis 
 _ITEMS = 0.1  # of the rows; the others are users
 _RATING_USERS, _RATED_ITEMS = 9_000, 1_000
 _HISTORY = 300_000  # ratings to replay from
-_WARM_UP = 10  # micro-batches
+_WARM_UP = 60  # micro-batches, in which Java compiles what it runs
 
 
 def growth(
-    batches: Annotated[int, typer.Option(min=1, help="Micro-batches measured.")] = 40,
+    batches: Annotated[int, typer.Option(min=1, help="Micro-batches measured.")] = 60,
     ratings: Annotated[int, typer.Option(min=1, help="Ratings of each.")] = 1000,
     sizes: Annotated[
         list[int] | None, typer.Option("--rows", help="Rows of the model; may be repeated.")
