@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from modeler.als_settings import AlsSettings, ImplicitAlsSettings
 from recommender.datasets import IndexedRatings
-from recommender.factor_model import FactorModel, Factors
+from recommender.factor_model import ColdStart, FactorModel, Factors
 from recommender.rows import Floats
 
 
@@ -23,7 +23,14 @@ def explicit(
 ) -> FactorModel:
     """Learn ratings as numbers; see `train_als` for the parameters."""
     return train_als(
-        spark, train, settings.als_rank, settings.als_max_iter, settings.als_reg_param, None, seed
+        spark,
+        train,
+        settings.als_rank,
+        settings.als_max_iter,
+        settings.als_reg_param,
+        None,
+        seed,
+        settings.als_cold_start_strategy,
     )
 
 
@@ -50,6 +57,7 @@ def train_als(
     reg_param: float,
     alpha: float | None,
     seed: int,
+    cold_start_strategy: ColdStart = "drop",
 ) -> FactorModel:
     """Learn factors.
 
@@ -63,6 +71,9 @@ def train_als(
         MLlib's parameter for implicit preferences; None for explicit ratings.
     seed : int
         Of the initial factors; MLlib's result depends on the number of blocks too.
+    cold_start_strategy : {'drop', 'nan'}
+        MLlib's parameter. Its factors do not depend on it, its predictions are not asked for:
+        `FactorModel` does by it as MLlib would.
     """
     ratings = frame(spark, train)
     # Read for the user blocks, for the item blocks and for the counts: kept, on disk where memory
@@ -83,8 +94,7 @@ def train_als(
         itemCol="item",
         ratingCol="rating",
         seed=seed & 0x7FFFFFFF,
-        # What cold rows get is decided here (`FactorModel`), never by a NaN of Spark's.
-        coldStartStrategy="drop",
+        coldStartStrategy=cold_start_strategy,
         intermediateStorageLevel="MEMORY_AND_DISK",
         finalStorageLevel="MEMORY_ONLY",
     )
@@ -98,6 +108,7 @@ def train_als(
                 alpha=alpha,
             ),
             train,
+            cold_start_strategy,
         )
     finally:
         ratings.unpersist()

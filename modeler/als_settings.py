@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from recommender.settings import Settings
@@ -14,6 +16,12 @@ class AlsSettings(Settings):
     als_max_iter: int = Field(10, ge=1, le=200, description="Iterations of explicit ALS.")
     als_reg_param: float = Field(
         0.15, ge=0, le=100, description="λ of explicit ALS, times a row's number of ratings."
+    )
+    als_cold_start_strategy: Literal["drop", "nan"] = Field(
+        "drop",
+        description="What explicit ALS predicts where user or item is not in its ratings; `drop`: "
+        "nothing, and such a pair gets the mean rating; `nan`: NaN, and so are the errors over all "
+        "pairs and over cold ones, while those over warm pairs stay.",
     )
 
 

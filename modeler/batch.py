@@ -40,6 +40,8 @@ def session(settings: SparkSettings | None = None) -> SparkSession:
     options = {
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.extraJavaOptions": java.DEEP_STACK,
+        # A refit's factors come back to the driver after each epoch: its heap is the bound.
+        "spark.driver.maxResultSize": settings.spark_driver_memory,
         "spark.local.dir": str(scratch),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

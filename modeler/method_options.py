@@ -14,11 +14,11 @@ import typer
 from pydantic import ValidationError
 
 from modeler.als_settings import AlsSettings, ImplicitAlsSettings
+from modeler.refit_way import RefitWaySettings
 from recommender.ease import EaseSettings
 from recommender.errors import InvalidInput, InvalidSetting
 from recommender.item_knn import KnnSettings
 from recommender.model_settings import ModelSettings
-from recommender.refit import RefitSettings
 from recommender.settings import PREFIX, Settings
 
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
@@ -41,7 +41,7 @@ def known() -> dict[str, type[Settings]]:
     """Every setting of every method, by name, and where it belongs."""
     kinds: tuple[type[Settings], ...] = (
         ModelSettings,
-        RefitSettings,
+        RefitWaySettings,
         AlsSettings,
         ImplicitAlsSettings,
         KnnSettings,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from modeler.als_settings import AlsSettings, ImplicitAlsSettings
 from modeler.method_options import given_settings
+from modeler.refit_way import RefitWaySettings, chosen, way
 from recommender.baselines import Biases, Popularity
 from recommender.datasets import IndexedRatings
 from recommender.ease import EaseSettings, ease
@@ -20,7 +21,7 @@ from recommender.model import MemoryModel
 from recommender.model_file import Model
 from recommender.model_settings import ModelSettings
 from recommender.rating_head import Errors
-from recommender.refit import Epoch, RefitSettings, refit
+from recommender.refit import Epoch, refit
 from recommender.settings import Settings
 from recommender.stream_pass import learn_in_order
 
@@ -139,18 +140,19 @@ def _stream(task: Task) -> Learned:
 
 def _refit(task: Task) -> Learned:
     """B-SGD over many epochs, the number of which a validation part decides."""
-    settings = task.settings_of(RefitSettings)
+    settings = task.settings_of(RefitWaySettings)
+    name = chosen(settings, len(task.train.ratings))
 
     def told(epoch: Epoch) -> None:
         word = "" if epoch.validation is None else f", validation {epoch.validation:.4f}"
         share = epoch.number / epoch.limit
         task.progress(share, f"{epoch.head} head, epoch {epoch.number}{word}")
 
-    found = refit(task.train, task.settings, settings, told)
+    found = refit(task.train, task.settings, settings, told, way(name, task.spark))
     return Learned(
         found.model,
         {**found.model.settings.model_dump(), **settings.model_dump()},
-        {"epochs": found.epochs, "ranking_epochs": found.ranking_epochs},
+        {"epochs": found.epochs, "ranking_epochs": found.ranking_epochs, "way": name},
     )
 
 

@@ -1,6 +1,7 @@
 """Refit in service: train from the stored ratings, catch up with the stream, join it.
 
-Everything is learned in this process's memory, beside the modeler, which goes on. In order:
+Everything is learned beside the modeler, which goes on: in this process's memory, or training by
+tasks of Spark's (`modeler.refit_way`). In order:
 
 1. the registry notes a model in training; a trainer that died before is cleared away;
 2. the history is read at one snapshot, and both heads are learned from it (`recommender.refit`);
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,17 +28,21 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixe
 
 from modeler.method_options import given_settings
 from modeler.refit_baseline import Baseline, als
+from modeler.refit_way import RefitWaySettings, chosen, way
 from modeler.steps import Step, reached
 from recommender.datasets import Dataset
 from recommender.errors import Refused, Unavailable
 from recommender.growing import GrowingModel
 from recommender.initial import SIDES, Side
 from recommender.model_settings import ModelSettings
-from recommender.refit import Epoch, Progress, RefitSettings, Refitted, refit
+from recommender.refit import Epoch, Progress, Refitted, refit
 from recommender.rows import Rows
 from storage.joining import Place, Trainee
 from storage.models import Registry, Version
 from storage.settings import KafkaSettings, PostgresSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +57,7 @@ _ATTEMPTS = 5
 _BASELINES: dict[str, Baseline] = {"none": lambda *_: {}, "als": als}
 
 
-class RefitJobSettings(RefitSettings, PostgresSettings):
+class RefitJobSettings(RefitWaySettings, PostgresSettings):
     """Settings of ``python -m modeler refit``."""
 
     ratings_topic: str = Field(
@@ -137,7 +142,8 @@ def _train(
     place, history = trainee.history()
     train = _dataset(history, place).indexed()
     made = given_settings(ModelSettings, {**place.settings, **given})
-    found = refit(train, made, settings, progress)
+    taken = way(chosen(settings, len(train.ratings)), _session)
+    found = refit(train, made, settings, progress, taken)
     training = time.perf_counter() - started
     beside = _BASELINES[settings.refit_baseline](train, found.model.settings, settings)
     metrics = {**figures(found, training), **beside}
@@ -152,6 +158,12 @@ def _train(
     learning.join(f"{reason}; trained on {len(history):,} ratings")
     seconds = {"training": training, "catching_up": time.perf_counter() - started - training}
     return len(history), learning.place.rating_count - len(history), seconds
+
+
+def _session() -> SparkSession:
+    from modeler.batch import session
+
+    return session()
 
 
 def figures(found: Refitted, seconds: float) -> dict[str, float | int]:

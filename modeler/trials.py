@@ -163,7 +163,9 @@ def _in_task(
 ) -> tuple[dict[str, Any], float]:
     """One trial in a Python worker of Spark."""
     split = splits[fold]
-    return _try(Task(split.train, base, micro_batch), method, settings, split)
+    # A worker of Spark's has no Spark of its own.
+    alone = {"refit_way": "process"}
+    return _try(Task(split.train, base, micro_batch, options=alone), method, settings, split)
 
 
 def _try(
@@ -173,6 +175,6 @@ def _try(
     own = {name: value for name, value in settings.items() if name in ModelSettings.model_fields}
     model = ModelSettings.model_validate({**task.settings.model_dump(), **own})
     started = time.perf_counter()
-    learned = learn(method, replace(task, settings=model, options=settings))
+    learned = learn(method, replace(task, settings=model, options={**task.options, **settings}))
     seconds = time.perf_counter() - started
     return dict(evaluate(learned.recommender, split).figures()), seconds

@@ -22,7 +22,7 @@ from recommender.datasets import load
 from recommender.errors import InvalidInput
 from recommender.settings import PREFIX, SETTINGS_FILE
 from recommender.settings import load as load_settings
-from recommender.splits import k_fold
+from recommender.splits import k_fold, training_rows
 
 LOWER_IS_BETTER = ("rmse", "mae")
 
@@ -48,6 +48,17 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="Settings that a random search draws.")] = 20,
     folds: Annotated[int, typer.Option(min=2, max=100, help="Of the cross-validation.")] = 3,
     metric: Annotated[str, typer.Option(help="Figure of `evaluate` to be best in.")] = "rmse_warm",
+    train_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=0.99,
+            help="Search in this share of DATA only: the training rows of `evaluate` with the same "
+            "share and split seed, whose test rows then judge what no setting was chosen by.",
+            show_default="all of DATA",
+        ),
+    ] = None,
+    split_seed: Annotated[int, typer.Option(min=0, help="Seed of that share.")] = 42,
     search_seed: Annotated[int, typer.Option(min=0, help="Seed of folds and draws.")] = 42,
     micro_batch: Annotated[int, typer.Option(min=1, help="Ratings in a micro-batch.")] = 1000,
     parallel: Annotated[
@@ -66,6 +77,8 @@ def tune(
         raise InvalidInput("--between", between[0], "either --grid or --between")
     candidates = _candidates(method, grid_ or [], between or [], trials, search_seed)
     dataset = load(data)
+    if train_share is not None:
+        dataset = training_rows(dataset, train_share, split_seed)
     base = model_settings(model, (dataset.rating_min, dataset.rating_max))
     # What trials do not set comes from the environment, and results depend on it too.
     unset = [load_settings(kind).model_dump_json() for kind in dict.fromkeys(known().values())]

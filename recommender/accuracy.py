@@ -60,14 +60,19 @@ def accuracy(
 ) -> Accuracy:
     """Compare predictions with ratings, shape ``(n_test,)`` each.
 
+    A method may say NaN of a cold pair, that it has no prediction: the figures over all pairs and
+    over cold ones are NaN then, too. Leaving such pairs out would compare methods over other pairs.
+
     Raises
     ------
     ValueError
-        If a prediction is not a number: a diverged model must not look like a good one.
+        If a prediction for a warm pair is not a number, or any is infinite: a diverged model must
+        not look like a good one.
     """
     errors = predicted.astype(np.float64) - ratings
-    if not np.isfinite(errors).all():
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(errors))} predictions are not finite")
+    wrong = ~np.isfinite(errors) & (warm | ~np.isnan(errors))
+    if wrong.any():
+        raise ValueError(f"{np.count_nonzero(wrong)} predictions are not finite")
     return Accuracy(errors, warm, users)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from recommender.datasets import IndexedRatings
 from recommender.evaluation import Recommender
+from recommender.factor_model import FactorModel
 from recommender.rating_head import Codes
 from recommender.rows import Floats
 from recommender.splits import Split
@@ -14,8 +15,8 @@ from recommender.splits import Split
 class Extended:
     """A model whose training ratings are a split's, with the split's further codes.
 
-    A pair with a new user or item is predicted by the mean rating; a new user gets the most rated
-    items, and a new item is on no list.
+    A pair with a new user or item is predicted by the mean rating (for ALS: by what it says of cold
+    pairs); a new user gets the most rated items, and a new item is on no list.
 
     Parameters
     ----------
@@ -29,12 +30,16 @@ class Extended:
         self._model = model
         self._n_users, self._n_items = len(train.user_ids), len(train.item_ids)
         self._all_items = len(split.item_ids)
-        self._mean = np.float32(train.ratings.mean())
+        self._cold = (
+            model.cold_rating
+            if isinstance(model, FactorModel)
+            else np.float32(train.ratings.mean())
+        )
         self._counts = np.bincount(train.items, minlength=self._n_items).astype(np.float32)
 
     def predict(self, users: Codes, items: Codes) -> Floats:
         """r̂ of each pair, ``(length,)``."""
-        predicted = np.full(len(users), self._mean)
+        predicted = np.full(len(users), self._cold)
         known = (users < self._n_users) & (items < self._n_items)
         predicted[known] = self._model.predict(users[known], items[known])
         return predicted

@@ -9,7 +9,7 @@ predicted by μ + biases. Who is not in the model is folded in: the same least s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from recommender.baselines import Biases
 from recommender.datasets import IndexedRatings
 from recommender.rating_head import Codes
 from recommender.rows import Floats
+
+ColdStart = Literal["drop", "nan"]
+"""What becomes of a pair whose user or item is not in the training ratings; MLlib's names."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,25 @@ class Factors:
 class FactorModel:
     """A recommender from factors.
 
-    Cold pairs are predicted by μ; cold users get the most rated items.
+    Cold users get the most rated items. For cold pairs ALS has no prediction: by ``drop`` they get
+    μ, since a method here answers for every pair (over the warm ones the errors are those of
+    MLlib, which drops the others); by ``nan``, explicit ratings only, NaN.
+
+    Parameters
+    ----------
+    factors : Factors
+    train : IndexedRatings
+    cold_start : {'drop', 'nan'}
     """
 
     kind: ClassVar[str] = "factors"
 
-    def __init__(self, factors: Factors, train: IndexedRatings) -> None:
-        self._factors = factors
+    def __init__(
+        self, factors: Factors, train: IndexedRatings, cold_start: ColdStart = "drop"
+    ) -> None:
+        self._factors, self._cold_start = factors, cold_start
         self._baseline = Biases(train)
-        self._mean = np.float32(train.ratings.mean())
+        self.cold_rating = np.float32(np.nan if cold_start == "nan" else train.ratings.mean())
         self._low, self._high = float(train.ratings.min()), float(train.ratings.max())
         self._counts = np.bincount(train.items, minlength=len(train.item_ids)).astype(np.float32)
         self._known = np.bincount(train.users, minlength=len(train.user_ids)) > 0
@@ -61,8 +74,8 @@ class FactorModel:
             return self._baseline.predict(users, items)
         predicted = np.einsum("ij,ij->i", self._factors.users[users], self._factors.items[items])
         cold = ~self._known[users] | (self._counts[items] == 0)
-        predicted[cold] = self._mean
-        clipped: Floats = np.clip(predicted, self._low, self._high)
+        predicted[cold] = self.cold_rating
+        clipped: Floats = np.clip(predicted, self._low, self._high)  # NaN stays
         return clipped
 
     def scores(self, users: Codes) -> Floats:
@@ -86,6 +99,7 @@ class FactorModel:
             "items": factors.items,
             "regularization": np.array(factors.regularization),
             "alpha": np.array(np.nan if factors.alpha is None else factors.alpha),
+            "cold_start": np.array(self._cold_start),
         }
 
     @classmethod
@@ -98,6 +112,7 @@ class FactorModel:
                 state["users"], state["items"], regularization, None if np.isnan(alpha) else alpha
             ),
             train,
+            cast(ColdStart, str(state.get("cold_start", "drop"))),  # older files have none
         )
 
     def _folded_in(self, items: Codes, ratings: Floats) -> Floats:

@@ -8,23 +8,23 @@ from all items, and what is kept is the mean of its vectors over the epochs afte
 (Polyak and Juditsky, 1992), which takes out the noise that the draws leave. How many epochs are
 enough is found on a validation part (early stopping); then all ratings are learned for so many.
 
-Ratings are cut in B × B blocks, users and items by their code modulo B; in stratum s block b is
-that of users b and items b + s, so that the blocks of a stratum share no row and can be learned at
-the same time (Gemulla et al., 2011). The result depends on B, never on how many run at once.
+Who goes through the ratings is a `Learner`: threads of this process (`recommender.refit_threads`),
+or Spark's tasks (`modeler.refit_spark`). Both learn the same blocks in the same order
+(`recommender.refit_blocks`): the result depends on the number of blocks, never on who learned them,
+or how many at once.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from recommender import ranking_head, rating_head
 from recommender.accuracy import rmse
 from recommender.datasets import IndexedRatings
 from recommender.evaluation import rank, relevant_rating
@@ -32,12 +32,9 @@ from recommender.history import Ratings
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
 from recommender.ranking_head import RankingStep
-from recommender.rating_head import Step
-from recommender.rows import Rows
+from recommender.refit_blocks import Learner, RankingEpoch, RatingEpoch
+from recommender.refit_threads import Threads
 from recommender.settings import Settings
-
-Strata = list[list[Ratings]]
-"""For each stratum its blocks, which share no row."""
 
 # Lists of so many users are enough to see whether the ranking still improves.
 _VALIDATION_USERS = 300
@@ -45,9 +42,6 @@ _RANKING_EPOCHS_A_LOOK = 2  # judging lists costs as much as an epoch
 _ROWS_A_FACTOR, _FEWEST_FACTORS = 3, 8
 # Before averaging: by then the vectors have found their directions.
 _FIRST_RANKING_EPOCHS = 4
-# The kernel weighs candidates by how unlikely they were to be in a micro-batch of so many of all
-# ratings; here all items are candidates, whatever the block holds, and weigh the same.
-_EVERY_CANDIDATE = 1
 
 
 class RefitSettings(Settings):
@@ -133,6 +127,8 @@ class Epoch:
 
 
 Progress = Callable[[Epoch], None]
+Way = Callable[[Ratings, RefitSettings], AbstractContextManager[Learner]]
+"""Makes the one who learns some ratings."""
 
 
 @dataclass(frozen=True)
@@ -161,11 +157,17 @@ class Refitted:
         return {name: value for name, value in named.items() if value is not None}
 
 
+def in_threads(ratings: Ratings, settings: RefitSettings) -> Threads:
+    """The way in one process, with as many threads as it has cores, or as the settings say."""
+    return Threads(ratings, settings.refit_blocks, settings.refit_threads or os.cpu_count() or 1)
+
+
 def refit(
     train: IndexedRatings,
     model: ModelSettings,
     settings: RefitSettings,
     progress: Progress = lambda _: None,
+    way: Way = in_threads,
 ) -> Refitted:
     """Learn a model of all these ratings.
 
@@ -178,6 +180,8 @@ def refit(
     settings : RefitSettings
     progress : callable
         Called after each epoch.
+    way : callable
+        Who learns; the result is the same.
     """
     most = most_factors(len(train.user_ids), len(train.item_ids))
     made = model.model_copy(
@@ -192,19 +196,18 @@ def refit(
         curve.append(epoch)
         progress(epoch)
 
-    threads = settings.refit_threads or os.cpu_count() or 1
-    with ThreadPoolExecutor(min(settings.refit_blocks, threads)) as pool:
-        epochs, ranking_epochs = settings.refit_epochs, settings.refit_ranking_epochs
-        if settings.refit_validation_share:
-            epochs, ranking_epochs = _enough_epochs(train, made, settings, told, pool)
-        learned = _Learning(train, train, made, settings, pool)
+    epochs, ranking_epochs = settings.refit_epochs, settings.refit_ranking_epochs
+    if settings.refit_validation_share:
+        epochs, ranking_epochs = _enough_epochs(train, made, settings, told, way)
+    with way(_columns(train), settings) as learner:
+        learned = _Learning(train, train, made, settings, learner)
         for number in range(1, epochs + 1):
             learned.rating_epoch(number)
             progress(Epoch("rating", number, epochs))
         for number in range(1, ranking_epochs + 1 if made.ranking_rank else 1):
             learned.ranking_epoch(number)
             progress(Epoch("ranking", number, ranking_epochs))
-        learned.average()
+    learned.average()
     return Refitted(learned.model, epochs, ranking_epochs if made.ranking_rank else 0, curve)
 
 
@@ -240,75 +243,6 @@ def most_factors(n_users: int, n_items: int) -> int:
     return max(min(n_users, n_items) // _ROWS_A_FACTOR, _FEWEST_FACTORS)
 
 
-def cut(ratings: Ratings, blocks: int, random: np.random.Generator) -> Strata:
-    """Cut ratings, in random order, into strata of blocks.
-
-    Parameters
-    ----------
-    ratings : Ratings
-    blocks : int
-        B.
-    random : numpy.random.Generator
-    """
-    user_block, item_block = ratings.users % blocks, ratings.items % blocks
-    cell = ((item_block - user_block) % blocks) * blocks + user_block
-    shuffled = random.permutation(len(ratings))
-    order = shuffled[np.argsort(cell[shuffled], kind="stable")]
-    ends = np.cumsum(np.bincount(cell, minlength=blocks * blocks))
-    cells = [
-        Ratings(ratings.users[rows], ratings.items[rows], ratings.ratings[rows])
-        for rows in np.split(order, ends[:-1])
-    ]
-    return [cells[start : start + blocks] for start in range(0, len(cells), blocks)]
-
-
-def learn_rating_block(
-    block: Ratings, mean: float, user_rows: Rows, item_rows: Rows, step: Step
-) -> None:
-    """One epoch of the rating head over one block, in place; counts stay."""
-    rating_head.relearn(block.users, block.items, block.ratings, mean, user_rows, item_rows, step)
-
-
-def learn_ranking_block(
-    block: Ratings,
-    user_rows: Rows,
-    item_rows: Rows,
-    step: RankingStep,
-    scale: tuple[float, float],
-    key: int,
-    items: tuple[int, int] = (0, 1),
-) -> None:
-    """One epoch of the ranking head over one block, in place.
-
-    Parameters
-    ----------
-    block : Ratings
-    user_rows, item_rows : Rows
-    step : RankingStep
-    scale : (float, float)
-        Lowest and highest rating.
-    key : int
-        Of the draw of negatives.
-    items : (int, int)
-        Remainder and B: negatives are the rated items whose position has that remainder.
-    """
-    remainder, blocks = items
-    candidates = np.arange(remainder, len(item_rows), blocks, dtype=np.int32)
-    candidates = candidates[item_rows.n[candidates] > 0]
-    ranking_head.learn(
-        block.users,
-        block.items,
-        block.ratings,
-        candidates,
-        _EVERY_CANDIDATE,
-        user_rows,
-        item_rows,
-        step,
-        scale,
-        key,
-    )
-
-
 class _Learning:
     """A model on its way through the epochs.
 
@@ -326,22 +260,18 @@ class _Learning:
         train: IndexedRatings,
         made: ModelSettings,
         settings: RefitSettings,
-        pool: Executor,
+        learner: Learner,
     ) -> None:
         self.model = MemoryModel(known.user_ids, known.item_ids, made)
         self.model.count(train.users, train.items, train.ratings)
-        self._settings, self._made, self._pool = settings, made, pool
+        self._settings, self._made, self._learner = settings, made, learner
         self._averaged = 0
         self._means = [
             np.zeros_like(rows.ranking) for rows in (self.model.user_rows, self.model.item_rows)
         ]
-        self._random = np.random.default_rng((made.seed, 1))
-        self._strata = cut(
-            Ratings(train.users, train.items, train.ratings), settings.refit_blocks, self._random
-        )
 
     def rating_epoch(self, number: int) -> None:
-        settings, model = self._settings, self.model
+        settings = self._settings
         rate = settings.refit_learning_rate * (1 - settings.refit_fall) ** (number - 1)
         step = replace(
             self._made.step,
@@ -350,13 +280,8 @@ class _Learning:
             regularization=settings.refit_regularization,
             decay=0.0,
         )
-        for _, stratum in self._shuffled():
-            self._at_once(
-                lambda block, _: learn_rating_block(
-                    block, model.mean.value, model.user_rows, model.item_rows, step
-                ),
-                stratum,
-            )
+        epoch = RatingEpoch(number, self._made.seed, self.model.mean.value, step)
+        self._learner.learn(epoch, self.model)
 
     def ranking_epoch(self, number: int) -> None:
         settings, made, model = self._settings, self._made, self.model
@@ -366,21 +291,8 @@ class _Learning:
             settings.refit_negatives,
             settings.refit_negative_weight,
         )
-        blocks = settings.refit_blocks
-        for shift, stratum in self._shuffled():
-            self._at_once(
-                lambda block, place, shift=shift: learn_ranking_block(  # type: ignore[misc]
-                    block,
-                    model.user_rows,
-                    model.item_rows,
-                    step,
-                    (made.rating_min, made.rating_max),
-                    hash((made.seed, number, shift, place)),
-                    ((place + shift) % blocks, blocks),
-                ),
-                stratum,
-            )
-
+        scale = (made.rating_min, made.rating_max)
+        self._learner.learn(RankingEpoch(number, made.seed, step, scale), model)
         if number > _FIRST_RANKING_EPOCHS:
             self._averaged += 1
             for mean, rows in zip(self._means, (model.user_rows, model.item_rows), strict=True):
@@ -392,38 +304,33 @@ class _Learning:
             for place, rows in enumerate((self.model.user_rows, self.model.item_rows)):
                 rows.ranking, self._means[place] = self._means[place], rows.ranking
 
-    def _shuffled(self) -> Iterator[tuple[int, Sequence[Ratings]]]:
-        """The strata, in random order, each with its number."""
-        for shift in self._random.permutation(len(self._strata)).tolist():
-            yield shift, self._strata[shift]
-
-    def _at_once(self, work: Callable[[Ratings, int], None], stratum: Sequence[Ratings]) -> None:
-        seeds = self._random.integers(0, 2**63, len(stratum)).tolist()
-
-        def one(place: int) -> None:
-            block = stratum[place]
-            order = np.random.default_rng(seeds[place]).permutation(len(block))
-            shuffled = Ratings(block.users[order], block.items[order], block.ratings[order])
-            work(shuffled, place)
-
-        for done in [self._pool.submit(one, place) for place in range(len(stratum))]:
-            done.result()
-
 
 def _enough_epochs(
     train: IndexedRatings,
     made: ModelSettings,
     settings: RefitSettings,
     told: Progress,
-    pool: Executor,
+    way: Way,
 ) -> tuple[int, int]:
     """Epochs of each head after which the validation part's figures were best."""
     out = validation_part(train, made, settings)
     if out is None:
         return settings.refit_epochs, settings.refit_ranking_epochs
     part, validation = held_out(train, out)
+    with way(_columns(part), settings) as learner:
+        learning = _Learning(train, part, made, settings, learner)
+        return _until_no_better(learning, part, validation, made, settings, told)
+
+
+def _until_no_better(
+    learning: _Learning,
+    part: IndexedRatings,
+    validation: IndexedRatings,
+    made: ModelSettings,
+    settings: RefitSettings,
+    told: Progress,
+) -> tuple[int, int]:
     random = np.random.default_rng((made.seed, 3))
-    learning = _Learning(train, part, made, settings, pool)
     model = learning.model
 
     def rating_error(number: int) -> float:
@@ -467,6 +374,10 @@ def _best(error: Callable[[int], float], limit: int, patience: int, first: int) 
         elif np.isfinite(lowest) and number - best >= patience:
             break
     return best
+
+
+def _columns(ratings: IndexedRatings) -> Ratings:
+    return Ratings(ratings.users, ratings.items, ratings.ratings)
 
 
 def _some(ratings: IndexedRatings, random: np.random.Generator) -> np.ndarray:

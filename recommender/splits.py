@@ -118,8 +118,18 @@ def random_split(dataset: Dataset, train_share: float = 0.8, seed: int = 42) -> 
     InvalidInput
         If the share is not between 0 and 1, or leaves either part empty.
     """
-    _check_share(train_share)
-    return _divide(dataset, np.random.default_rng(seed).random(len(dataset)) < train_share)
+    return _divide(dataset, _drawn(dataset, train_share, seed))
+
+
+def training_rows(dataset: Dataset, train_share: float = 0.8, seed: int = 42) -> Dataset:
+    """The training rows of `random_split`, in file order: to search settings in, say.
+
+    Raises
+    ------
+    InvalidInput
+        If the share is not between 0 and 1.
+    """
+    return dataset.take(_drawn(dataset, train_share, seed))
 
 
 def temporal_split(dataset: Dataset, train_share: float = 0.8) -> Split:
@@ -179,6 +189,11 @@ def k_fold(dataset: Dataset, folds: int = 5, seed: int = 42) -> list[Split]:
         raise InvalidInput("folds", folds, f"from 2 to {len(dataset)}, the number of ratings")
     fold = np.random.default_rng(seed).permutation(len(dataset)) % folds
     return [_divide(dataset, fold != number) for number in range(folds)]
+
+
+def _drawn(dataset: Dataset, train_share: float, seed: int) -> npt.NDArray[np.bool_]:
+    _check_share(train_share)
+    return np.random.default_rng(seed).random(len(dataset)) < train_share
 
 
 def _check_share(train_share: float) -> None:

@@ -47,6 +47,14 @@ def test_errors_are_those_of_sparks_evaluator(spark: SparkSession, split: Split)
     figures = evaluate(model, split).figures()
 
     assert len(users) == figures["n_test"] - figures["n_cold"]  # "drop" leaves the warm pairs
+    silent = train_als(spark, split.train, 5, 4, 0.1, None, seed=3, cold_start_strategy="nan")
+    asked = theirs.setColdStartStrategy("nan").transform(frame(spark, split.test)).collect()
+    answers = silent.predict(
+        *(np.array([row[side] for row in asked], np.int32) for side in ("user", "item"))
+    )
+    assert figures["n_cold"] > 0
+    assert np.isnan(answers).tolist() == [np.isnan(row.prediction) for row in asked]
+
     # Ours are clipped to the ratings seen.
     clipped = predicted.selectExpr("rating", "greatest(0.5, least(5.0, prediction)) AS prediction")
     assert figures["rmse_warm"] == pytest.approx(evaluator.evaluate(clipped), abs=1e-4)

@@ -71,6 +71,9 @@ def is_below(process: int, ancestor: int) -> bool:
     while process > 1:
         if process == ancestor:
             return True
-        stat = Path(f"/proc/{process}/stat").read_text()
+        try:
+            stat = Path(f"/proc/{process}/stat").read_text()
+        except OSError:  # it has ended meanwhile
+            return False
         process = int(stat.rpartition(")")[2].split()[1])
     return process == ancestor

@@ -158,12 +158,25 @@ def test_accuracy_warm_and_cold_apart() -> None:
     assert figures["mae_cold"] == pytest.approx(5 / 3)
 
 
-def test_a_diverged_model_is_not_judged() -> None:
+def test_no_prediction_for_cold_pairs_is_no_error_of_the_warm_ones() -> None:
+    # as in the test before
+    split = split_of([(0, 0, 4), (0, 1, 2)], [(0, 1, 3), (1, 0, 5), (0, 2, 1), (1, 2, 4)], 2, 3)
+    silent = Fixed([[0, 4, math.nan], [math.nan, 0, math.nan]])
+
+    figures = evaluate(silent, split).figures()
+
+    assert (figures["n_test"], figures["n_cold"]) == (4, 3)
+    assert figures["rmse_warm"] == figures["mae_warm"] == 1.0
+    assert all(math.isnan(figures[name]) for name in ("rmse", "mae", "rmse_cold", "mae_cold"))
+
+
+@pytest.mark.parametrize(("predicted", "warm"), [(np.nan, True), (np.inf, True), (np.inf, False)])
+def test_a_diverged_model_is_not_judged(predicted: float, warm: bool) -> None:
     with pytest.raises(ValueError, match="1 predictions are not finite"):
         accuracy(
-            np.array([1, np.nan], np.float32),
+            np.array([1, predicted], np.float32),
             np.ones(2, np.float32),
-            np.ones(2, bool),
+            np.array([True, warm]),
             np.zeros(2, np.int32),
         )
 

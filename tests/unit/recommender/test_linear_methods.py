@@ -129,6 +129,10 @@ def test_cold_rows_of_a_factor_model() -> None:
 
     cold = np.array([0, n_users - 1], np.int32), np.array([n_items - 1, 0], np.int32)
     assert model.predict(*cold) == pytest.approx([train.ratings.mean()] * 2)
+    silent = FactorModel(factors, wider, "nan")
+    assert np.isnan(silent.predict(*cold)).all()
+    warm = train.users[:5], train.items[:5]
+    assert silent.predict(*warm).tolist() == model.predict(*warm).tolist()
     scores = model.scores(np.array([0, n_users - 1], np.int32))
     assert scores[0, -1] == -np.inf
     assert scores[1, :-1].tolist() == np.bincount(train.items).tolist()

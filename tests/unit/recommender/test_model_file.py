@@ -11,7 +11,7 @@ from recommender.baselines import Biases, Popularity
 from recommender.ease import ease
 from recommender.errors import InvalidData
 from recommender.extended import Extended
-from recommender.factor_model import FactorModel, Factors
+from recommender.factor_model import ColdStart, FactorModel, Factors
 from recommender.generate import generate
 from recommender.item_knn import Similarity, item_knn
 from recommender.model import MemoryModel
@@ -29,11 +29,11 @@ def streamed() -> Model:
     return model
 
 
-def factors(alpha: float | None) -> Model:
+def factors(alpha: float | None, cold_start: ColdStart = "drop") -> Model:
     random = np.random.default_rng(1)
     users, items = (random.normal(0, 1, (n, 3)).astype(np.float32) for n in (40, 30))
     n_users, n_items = len(TRAIN.user_ids), len(TRAIN.item_ids)
-    return FactorModel(Factors(users[:n_users], items[:n_items], 0.2, alpha), TRAIN)
+    return FactorModel(Factors(users[:n_users], items[:n_items], 0.2, alpha), TRAIN, cold_start)
 
 
 MODELS = {
@@ -108,6 +108,8 @@ def test_people_and_items_that_came_later() -> None:
     split = Split.of(DATA, more)
     model = Extended(Popularity(TRAIN), TRAIN, split)
     new_user, new_item = len(TRAIN.user_ids), len(TRAIN.item_ids)
+    silent = Extended(factors(None, "nan"), TRAIN, split)
+    assert np.isnan(silent.predict(np.array([new_user]), np.array([0]))).all()
     assert (new_user, new_item) == (split.n_train_users, split.n_train_items)
 
     scores = model.scores(np.array([0, new_user], np.int32))

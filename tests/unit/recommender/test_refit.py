@@ -12,7 +12,8 @@ from recommender.generate import Recipe, world
 from recommender.history import Ratings
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
-from recommender.refit import RefitSettings, _best, cut, refit
+from recommender.refit import RefitSettings, _best, refit
+from recommender.refit_blocks import RatingEpoch, cut
 from recommender.splits import Split, random_split
 
 SMALL = {"refit_rank": 8, "refit_ranking_rank": 8, "refit_negatives": 8}
@@ -33,16 +34,18 @@ def some_ratings(count: int) -> Ratings:
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 5])
-def test_blocks_of_a_stratum_share_no_row_and_every_rating_is_in_one(blocks: int) -> None:
-    strata = cut(some_ratings(700), blocks, np.random.default_rng(3))
+def test_every_rating_is_in_the_block_of_its_user_and_item_in_order(blocks: int) -> None:
+    ratings = some_ratings(700)
 
-    assert [len(stratum) for stratum in strata] == [blocks] * blocks
-    for stratum in strata:
-        for side in ("users", "items"):
-            rows = [set(getattr(block, side).tolist()) for block in stratum]
-            assert sum(map(len, rows)) == len(set().union(*rows))
-    found = np.concatenate([block.ratings for stratum in strata for block in stratum])
-    assert sorted(found.tolist()) == list(range(700))
+    found = dict(cut(ratings, blocks))
+
+    for (user_block, item_block), block in found.items():
+        assert set((block.users % blocks).tolist()) == {user_block}
+        assert set((block.items % blocks).tolist()) == {item_block}
+        numbers = block.ratings.astype(int)
+        assert (np.diff(numbers) > 0).all()
+        assert block.items.tolist() == ratings.items[numbers].tolist()
+    assert sum(map(len, found.values())) == 700
 
 
 def test_the_same_seed_gives_the_same_bits_however_many_threads(split: Split) -> None:
@@ -123,20 +126,24 @@ def test_one_epoch_of_one_block_is_plain_gradient_descent() -> None:
     import pyarrow as pa
 
     from recommender.rating_head import Step
-    from recommender.refit import learn_rating_block
 
     ids = pa.array([f"x{k}" for k in range(40)])
     model = MemoryModel(ids, ids, ModelSettings(rank=3, ranking_rank=0))
     bu, bi = np.zeros(40), np.zeros(40)
     u, p = (rows.factors.astype(float) for rows in (model.user_rows, model.item_rows))
-    for x, y, r in zip(ratings.users, ratings.items, ratings.ratings, strict=True):
+    # The order of the second epoch of block (0, 0), by seed 9.
+    order = np.random.default_rng((9, 1, 0, 2, 0, 0)).permutation(50)
+    in_order = (column[order] for column in (ratings.users, ratings.items, ratings.ratings))
+    for x, y, r in zip(*in_order, strict=True):
         e = r - (3.0 + bu[x] + bi[y] + u[x] @ p[y])
         bu[x] += 0.05 * (e - 0.1 * bu[x])
         bi[y] += 0.05 * (e - 0.1 * bi[y])
         u[x], p[y] = u[x] + 0.05 * (e * p[y] - 0.1 * u[x]), p[y] + 0.05 * (e * u[x] - 0.1 * p[y])
 
     step = Step(0.05, 0.05, 0.1, 0.0, 0.5, 5.0)
-    learn_rating_block(ratings, 3.0, model.user_rows, model.item_rows, step)
+    epoch = RatingEpoch(number=2, seed=9, mean=3.0, step=step)
+    items = np.arange(40, dtype=np.int32)
+    epoch.learn((0, 0), ratings, model.user_rows, model.item_rows, items)
 
     assert model.user_rows.bias == pytest.approx(bu, abs=1e-5)
     assert model.item_rows.factors == pytest.approx(p, abs=1e-5)
