@@ -19,7 +19,7 @@ from predictor.attributes import Mask
 from predictor.items import Positions
 from predictor.prediction import predicted_everywhere
 from predictor.served import Served
-from predictor.shortlist import OrderedItems
+from predictor.shortlist import OrderedItems, Search
 from predictor.users import User
 from recommender.diversity import normalized
 from recommender.fold_in import contributions, fold_in
@@ -194,19 +194,23 @@ def _shortlist(
         chosen = np.setdiff1d(np.flatnonzero(~refused), excluded)
     else:
         if folding is None:
-            ranking = np.zeros(0, np.float32)
-            popular = items.popularity_weight(1.0)
+            search, popular = ordered.search(np.zeros(0, np.float32)), items.popularity_weight(1.0)
         else:
-            ranking = folding.vector / np.float32(highest) if highest > 0 else 0 * folding.vector
+            search = folding.search(ordered)
             popular = items.popularity_weight(float(newcomer_weight(user.n)))
         weight = served.bias_weight
-        factors = user.factors * np.float32(weight)
-        chosen = ordered.best(
-            ranking, factors, weight, popular, weight * base, n, excluded, refused
+        chosen = search.best(
+            1 / highest if highest > 0 else 0.0,
+            user.factors * np.float32(weight),
+            weight,
+            popular,
+            weight * base,
+            n,
+            excluded,
+            refused,
         )
-        later = np.arange(ordered.length, len(items))
-        if len(later):
-            later = np.setdiff1d(later, excluded)
+        if len(items) > ordered.length:
+            later = np.setdiff1d(np.arange(ordered.length, len(items)), excluded)
             chosen = np.concatenate([chosen, later if refused is None else later[~refused[later]]])
     predicted = items.factors[chosen] @ user.factors + items.bias[chosen] + np.float32(base)
     popularity = items.popularity[chosen]
@@ -232,15 +236,24 @@ class Folding:
             self.vector = fold_in(self._rated, self._weights, self._items.gram, self._items.n_rated)
         else:
             self.vector = user.ranking
+        self._search: tuple[OrderedItems, Search] | None = None
+
+    def search(self, ordered: OrderedItems) -> Search:
+        """The search for this person's items; the same one again, as it keeps what it has found."""
+        if self._search is None or self._search[0] is not ordered:
+            self._search = ordered, ordered.search(self.vector)
+        return self._search[1]
 
     def highest(self) -> float:
         """The highest V · Q of all items; 0 where none is above it."""
         vectors, ordered = self._items.ranking, self._items.ordered
         if ordered is None:
             return float((vectors @ self.vector).max(initial=0))
-        among = vectors[ordered.longest_product(self.vector)]
-        later = vectors[ordered.length :]
-        return max(float((some @ self.vector).max(initial=0)) for some in (among, later))
+        among = vectors[self.search(ordered).longest_product()] @ self.vector
+        highest = float(among.max(initial=0))
+        if len(vectors) > ordered.length:
+            highest = max(highest, float((vectors[ordered.length :] @ self.vector).max()))
+        return highest
 
     @property
     def items(self) -> list[str]:
