@@ -99,12 +99,12 @@ def contributions(
 
 
 @numba.njit(
-    "boolean(float32[:, ::1], float32[::1])",
+    ["boolean(float32[:, ::1], float32[::1])", "boolean(float64[:, ::1], float64[::1])"],
     cache=True,
     fastmath={"reassoc", "contract", "nsz"},
     nogil=True,
 )
-def _solve(matrix: Floats, vector: Floats) -> bool:
+def _solve(matrix: Floats | Doubles, vector: Floats | Doubles) -> bool:
     """Solve ``A x = b`` by Cholesky, for a symmetric A; both are overwritten. False: indefinite.
 
     A vector of so few numbers is solved for in half the time that LAPACK's LU takes, called from
@@ -132,7 +132,7 @@ def _solve(matrix: Floats, vector: Floats) -> bool:
             p += 1
         if not matrix[i, i] > 0:
             return False
-        scale = np.float32(1) / np.sqrt(matrix[i, i])
+        scale = np.sqrt(matrix[i, i]) / matrix[i, i]  # as 1 / √, but of the matrix's own type
         for j in range(i, k):
             matrix[i, j] *= scale
         vector[i] *= scale
@@ -181,5 +181,6 @@ def fold_in_rating(rated: Floats, residuals: Floats, unit: float) -> tuple[float
         BIAS_REGULARIZATION,
         *np.full(rated.shape[1], TASTE_REGULARIZATION * unit),
     ]
-    solved = np.linalg.solve(matrix, wide.T @ residuals)
+    solved = residuals @ wide
+    _solve(matrix, solved)  # definite: what it is regularised with is more than 0
     return float(solved[0]), solved[1:].astype(np.float32)
