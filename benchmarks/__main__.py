@@ -23,6 +23,7 @@ from benchmarks.recommend import recommend
 from benchmarks.recommend_large import recommend_large
 from benchmarks.recovery import recovery
 from benchmarks.stream import stream
+from benchmarks.vectors import vectors
 from recommender.errors import RecommenderError
 from service.logs import configure_logs
 
@@ -48,6 +49,7 @@ for benchmark in (
     recommend_large,
     recovery,
     stream,
+    vectors,
 ):
     app.command(benchmark.__name__.replace("_", "-"))(benchmark)
 

@@ -1,9 +1,10 @@
 """A closed loop of HTTP requests by wrk, a compiled load generator, and its yardstick.
 
 How many requests a second a service answers says as much about the machine as about the service. So
-each figure comes with that of a FastAPI route that does nothing, asked by the same generator in
-turns with the service; and with that of a server which is hardly more than a socket, to show that
-the generator could have asked for more.
+each figure comes with that of a route of the same server that does nothing, asked by the same
+generator in turns with the one in question; with that of a FastAPI application which has nothing
+but such a route, to show what the server itself costs; and with that of a server which is hardly
+more than a socket, to show that the generator could have asked for more.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.with_no_op import PATH as NO_OP
 from local import ports
 from local.processes import Child, Children, Program
 from local.stack import is_well
@@ -36,7 +38,7 @@ Seconds = Annotated[int, typer.Option(min=1, help="Seconds of each turn.")]
 Connections = Annotated[int, typer.Option(min=1, help="Clients.")]
 
 ROUNDS = 3
-"""Turns of service and yardstick; the middle rate counts."""
+"""Turns of service and yardsticks; the middle rate counts."""
 
 _WARM_UP = 2.0  # seconds: connections to the stores, caches
 _READY_WITHIN = 60.0
@@ -125,20 +127,20 @@ class Yardsticks:
 
     Attributes
     ----------
-    no_op : str
-        URL of a FastAPI route that does nothing.
+    plain : str
+        URL of a FastAPI application without any middleware, whose only route does nothing.
     bare : str
         URL of a server that parses nothing and answers the same to whatever comes.
     """
 
-    no_op: str
+    plain: str
     bare: str
 
 
 def start_yardsticks(children: Children, workers: int = 1) -> Yardsticks:
     """Start them and wait until they answer."""
     urls = []
-    for kind, port in zip(("no-op", "bare"), ports.free(2), strict=True):
+    for kind, port in zip(("plain", "bare"), ports.free(2), strict=True):
         child = children.start(
             Program(
                 name=kind,
@@ -164,29 +166,32 @@ def compared(
     connections: int = CONNECTIONS,
     threads: int = 1,
 ) -> dict[str, Any]:
-    """Rates of a service and of the yardstick, asked in turns; figures of the middle rate."""
-    nothing = [Request("/")]
+    """Rates of a service and of the yardsticks, asked in turns; figures of the middle rate.
 
-    def one(where: str, what: Sequence[Request]) -> Answered:
-        return ask(where, what, seconds, connections, threads)
-
-    ask(url, requests, _WARM_UP, connections, threads)
-    ask(yardsticks.no_op, nothing, _WARM_UP, connections, threads)
-    services, no_ops = [], []
-    for _ in range(ROUNDS):
-        services.append(one(url, requests))
-        no_ops.append(one(yardsticks.no_op, nothing))
-    bare = one(yardsticks.bare, nothing)
-    service, no_op = (
-        sorted(some, key=lambda answered: answered.rate)[ROUNDS // 2] for some in (services, no_ops)
+    The service must have been started by `benchmarks.with_no_op`.
+    """
+    nothing = [Request(NO_OP)]
+    asked = [(url, requests), (url, nothing), (yardsticks.plain, nothing)]
+    for where, what in asked:
+        ask(where, what, _WARM_UP, connections, threads)
+    rounds = [
+        [ask(where, what, seconds, connections, threads) for where, what in asked]
+        for _ in range(ROUNDS)
+    ]
+    bare = ask(yardsticks.bare, nothing, seconds, connections, threads)
+    service, no_op, plain = (
+        sorted(answered, key=lambda one: one.rate)[ROUNDS // 2]
+        for answered in zip(*rounds, strict=True)
     )
     return {
         "requests_per_second": service.rate,
         "p50_milliseconds": service.p50,
-        "p99_milliseconds": statistics.median(answered.p99 for answered in services),
+        "p99_milliseconds": statistics.median(turn[0].p99 for turn in rounds),
         "no_op_requests_per_second": no_op.rate,
         "no_op_p99_milliseconds": no_op.p99,
         "ratio_to_no_op": service.rate / no_op.rate,
+        "plain_app_requests_per_second": plain.rate,
+        "ratio_to_plain_app": service.rate / plain.rate,
         "load_generator_requests_per_second": bare.rate,
         "connections": connections,
     }

@@ -1,6 +1,6 @@
-"""Servers to compare services with: ``python -m benchmarks.no_op {no-op,bare} PORT [WORKERS]``.
+"""Servers to compare services with: ``python -m benchmarks.no_op {plain,bare} PORT [WORKERS]``.
 
-``no-op`` is FastAPI under uvicorn as the services run it, without any middleware, with one route
+``plain`` is FastAPI under uvicorn as the services run it, without any middleware, with one route
 that returns an empty response. ``bare`` reads no request at all: it is how fast the load generator
 gets where nothing holds it up.
 """
@@ -16,13 +16,13 @@ import uvloop
 from fastapi import FastAPI
 from starlette.responses import Response
 
+from benchmarks.with_no_op import PATH
 from local.ports import HOST
 
 app = FastAPI()
 
 
-@app.get("/")
-@app.post("/")
+@app.get(PATH)
 @app.get("/health/live")
 async def nothing() -> Response:
     """Answer 200 with an empty object."""

@@ -13,6 +13,7 @@ from ingest.settings import IngestSettings
 from recommender.clock import Clock
 from recommender.ratings import Scale, encode, rating_type
 from service.problems import problem_responses
+from service.queries import RequestRoute
 
 
 def ratings_router(settings: IngestSettings, clock: Clock) -> APIRouter:
@@ -25,7 +26,7 @@ def ratings_router(settings: IngestSettings, clock: Clock) -> APIRouter:
     clock : Clock
         Gives ratings without a timestamp theirs.
     """
-    router = APIRouter(tags=["ratings"])
+    router = APIRouter(tags=["ratings"], route_class=RequestRoute)
     ratings = Records(rating_type(Scale.of(settings)), settings.ingest_max_records)
     topic = settings.ratings_topic
 

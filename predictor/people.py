@@ -27,9 +27,12 @@ def somebody(served: Served, ratings: Mapping[str, float], user: str = "") -> Us
         The id, where there is one.
     """
     items = served.items
-    known = {item: rating for item, rating in ratings.items() if items.rated(item)}
-    where = items.positions(known)
-    residuals = np.fromiter(known.values(), np.float32, len(known)) - np.float32(served.mean)
+    places = items.places(ratings)
+    known = places >= 0
+    known[known] = items.n[places[known]] > 0
+    where = places[known]
+    values = np.fromiter(ratings.values(), np.float32, len(ratings))
+    residuals = values[known] - np.float32(served.mean)
     bias, factors = fold_in_rating(
         items.factors[where],
         residuals - items.bias[where],
@@ -37,7 +40,7 @@ def somebody(served: Served, ratings: Mapping[str, float], user: str = "") -> Us
     )
     return User(
         user=user,
-        n=len(known),
+        n=len(where),
         bias=bias,
         factors=factors,
         ranking=np.zeros(served.form.ranking_rank, np.float32),

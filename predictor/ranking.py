@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from predictor.attributes import Mask
 from predictor.items import Positions
 from predictor.prediction import predicted_everywhere
 from predictor.served import Served
-from predictor.shortlist import OrderedItems
+from predictor.shortlist import OrderedItems, Search
 from predictor.users import User
 from recommender.diversity import normalized
 from recommender.fold_in import contributions, fold_in
@@ -111,7 +111,6 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
     items = served.items
     folding = Folding(served, user) if served.form.ranking_rank else None
     near = by_context(served, context) if len(context) else None
-    highest = cache(lambda: 0.0 if folding is None else folding.highest())
 
     def total() -> Floats:
         predicted = predicted_everywhere(served, user)
@@ -139,7 +138,9 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
             found = {"prediction": predicted, "popularity": popularity}
         else:
             found = {
-                "taste": folding.scores(positions) / highest() if highest() > 0 else 0 * factors,
+                "taste": folding.scores(positions) / folding.highest
+                if folding.highest > 0
+                else 0 * factors,
                 "prediction": rating_weight(served.rating_min, served.rating_max) * predicted,
                 "popularity": float(newcomer_weight(user.n)) * popularity,
             }
@@ -149,10 +150,10 @@ def by_model(served: Served, user: User, context: Positions) -> Scores:
 
     def reasons(positions: Positions) -> list[Reasons]:
         found = []
-        if folding is not None and highest() > 0 and (names := folding.items):
+        if folding is not None and folding.highest > 0 and (names := folding.items):
             given = user.rated or {}
             ratings: list[float | None] = [given[item] for item in names]
-            added = folding.contributions(positions) / highest()
+            added = folding.contributions(positions) / folding.highest
             found.append(Reasons("taste", names, ratings, added))
         if near is not None:
             for reason in near.reasons(positions):
@@ -189,24 +190,28 @@ def _shortlist(
     """The `n` best by the model, among some more, and their scores; see `predictor.shortlist`."""
     items = served.items
     base = served.mean + user.bias
-    highest = 0.0 if folding is None else folding.highest()
+    highest = 0.0 if folding is None else folding.highest
     if refused is not None and np.count_nonzero(refused) * FEW >= len(items) * (FEW - 1):
         chosen = np.setdiff1d(np.flatnonzero(~refused), excluded)
     else:
         if folding is None:
-            ranking = np.zeros(0, np.float32)
-            popular = items.popularity_weight(1.0)
+            search, popular = ordered.search(np.zeros(0, np.float32)), items.popularity_weight(1.0)
         else:
-            ranking = folding.vector / np.float32(highest) if highest > 0 else 0 * folding.vector
+            search = folding.search(ordered)
             popular = items.popularity_weight(float(newcomer_weight(user.n)))
         weight = served.bias_weight
-        factors = user.factors * np.float32(weight)
-        chosen = ordered.best(
-            ranking, factors, weight, popular, weight * base, n, excluded, refused
+        chosen = search.best(
+            1 / highest if highest > 0 else 0.0,
+            user.factors * np.float32(weight),
+            weight,
+            popular,
+            weight * base,
+            n,
+            excluded,
+            refused,
         )
-        later = np.arange(ordered.length, len(items))
-        if len(later):
-            later = np.setdiff1d(later, excluded)
+        if len(items) > ordered.length:
+            later = np.setdiff1d(np.arange(ordered.length, len(items)), excluded)
             chosen = np.concatenate([chosen, later if refused is None else later[~refused[later]]])
     predicted = items.factors[chosen] @ user.factors + items.bias[chosen] + np.float32(base)
     popularity = items.popularity[chosen]
@@ -232,15 +237,25 @@ class Folding:
             self.vector = fold_in(self._rated, self._weights, self._items.gram, self._items.n_rated)
         else:
             self.vector = user.ranking
+        self._search: tuple[OrderedItems, Search] | None = None
 
+    def search(self, ordered: OrderedItems) -> Search:
+        """The search for this person's items; the same one again, as it keeps what it has found."""
+        if self._search is None or self._search[0] is not ordered:
+            self._search = ordered, ordered.search(self.vector)
+        return self._search[1]
+
+    @cached_property
     def highest(self) -> float:
         """The highest V · Q of all items; 0 where none is above it."""
         vectors, ordered = self._items.ranking, self._items.ordered
         if ordered is None:
             return float((vectors @ self.vector).max(initial=0))
-        among = vectors[ordered.longest_product(self.vector)]
-        later = vectors[ordered.length :]
-        return max(float((some @ self.vector).max(initial=0)) for some in (among, later))
+        among = vectors[self.search(ordered).longest_product()] @ self.vector
+        highest = float(among.max(initial=0))
+        if len(vectors) > ordered.length:
+            highest = max(highest, float((vectors[ordered.length :] @ self.vector).max()))
+        return highest
 
     @property
     def items(self) -> list[str]:
@@ -395,6 +410,10 @@ def by_attribute(served: Served, name: str) -> Scores:
     return Scores("latest", lambda: total)
 
 
+SORTED = 1000
+"""So many scores are sorted sooner than the best of them are parted from the others."""
+
+
 def best(scores: Floats, n: int, excluded: Positions | None = None) -> Positions:
     """Positions of the `n` highest scores, best first; equals in the order of their positions.
 
@@ -411,7 +430,7 @@ def best(scores: Floats, n: int, excluded: Positions | None = None) -> Positions
     n = min(n, len(scores))
     if n <= 0:
         return np.empty(0, dtype=np.intp)
-    if n < len(scores):
+    if n < len(scores) and len(scores) > SORTED:
         # The n-th highest score bounds the candidates; all its equals are among them, so which of
         # them are taken does not depend on how the partition happened to fall.
         bound = np.partition(scores, len(scores) - n)[len(scores) - n]

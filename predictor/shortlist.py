@@ -14,6 +14,8 @@ retrieval of large entries in a matrix product".
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -193,22 +195,56 @@ class OrderedItems:
         """Whether so much has changed, of so many items, that they should be put in order again."""
         return (self.changed + length - self.length) * REORDERED_SHARE > length
 
-    def longest_product(self, vector: Floats) -> Positions:
+    def search(self, vector: Floats) -> Search:
+        """Begin to look for the items of a person.
+
+        Parameters
+        ----------
+        vector : (ranking_rank,) float32
+            V.
+        """
+        return Search(self, vector)
+
+
+class Search:
+    """One person's search, while no item is put: what is worked out for one question is kept.
+
+    Parameters
+    ----------
+    ordered : OrderedItems
+    vector : (ranking_rank,) float32
+        V.
+    """
+
+    def __init__(self, ordered: OrderedItems, vector: Floats) -> None:
+        self._ordered = ordered
+        self._vector = ordered._ranking.padded(vector)
+        self._length = _length(vector)
+        self._error = bound_of(vector)
+        # V · Q by the codes, of those blocks that have been looked at.
+        blocks = len(ordered._ranking.longest)
+        self._products: Floats = np.empty((blocks, _BLOCK), np.float32)
+        self._multiplied: Mask = np.zeros(blocks, np.bool_)
+
+    def longest_product(self) -> Positions:
         """Positions among which is the item with the highest V · Q; none if none is above 0."""
+        ordered = self._ordered
         found: Positions = _highest(
-            self._ranking.codes,
-            self._ranking.scales,
-            self._ranking.longest,
-            self._ranking.padded(vector),
-            _length(vector),
-            bound_of(vector),
-            self._positions,
+            ordered._ranking.codes,
+            ordered._ranking.scales,
+            ordered._ranking.longest,
+            self._vector,
+            self._length,
+            self._error,
+            self._products,
+            self._multiplied,
+            ordered._positions,
         )
         return found
 
     def best(
         self,
-        ranking: Floats,
+        scale: float,
         factors: Floats,
         bias: float,
         popular: float,
@@ -219,11 +255,12 @@ class OrderedItems:
     ) -> Positions:
         """Positions that hold the `n` best, and some more, in no order.
 
-        Best by ``ranking · Q + factors · P + bias b + popular p``.
+        Best by ``scale V · Q + factors · P + bias b + popular p``.
 
         Parameters
         ----------
-        ranking : (ranking_rank,) float32
+        scale : float
+            Not negative.
         factors : (rank,) float32
         bias, popular : float
             Weights, not negative.
@@ -235,35 +272,39 @@ class OrderedItems:
         refused : (n_items,) bool, optional
             More of these.
         """
+        ordered = self._ordered
         if len(excluded) > _MOST_SEARCHED:
-            refused = np.zeros(self.length, np.bool_) if refused is None else refused.copy()
+            refused = np.zeros(ordered.length, np.bool_) if refused is None else refused.copy()
             refused[excluded[excluded < len(refused)]] = True
             excluded = excluded[:0]
         found: Positions = _best(
-            self._ranking.codes,
-            self._ranking.scales,
-            self._ranking.longest,
-            self._ranking.padded(ranking),
-            _length(ranking),
-            bound_of(ranking),
-            self._factors.codes,
-            self._factors.scales,
-            self._factors.longest,
-            self._factors.padded(factors),
+            ordered._ranking.codes,
+            ordered._ranking.scales,
+            ordered._ranking.longest,
+            self._vector,
+            scale,
+            self._length * scale,
+            self._error * scale,
+            self._products,
+            self._multiplied,
+            ordered._factors.codes,
+            ordered._factors.scales,
+            ordered._factors.longest,
+            ordered._factors.padded(factors),
             _length(factors),
             bound_of(factors),
-            self._bias,
-            self._highest_bias,
+            ordered._bias,
+            ordered._highest_bias,
             bias,
-            self._reach,
-            self._shortest,
+            ordered._reach,
+            ordered._shortest,
             # For another weight of the bias than it was made for, the one bound says nothing.
-            self._steepness if bias == self._bias_weight else np.inf,
-            self._popular,
-            self._most_popular,
+            ordered._steepness if bias == ordered._bias_weight else np.inf,
+            ordered._popular,
+            ordered._most_popular,
             popular,
             ROUNDING * (abs(base) + 1),
-            self._positions,
+            ordered._positions,
             np.sort(excluded),
             _NO_MASK if refused is None else refused,
             n,
@@ -272,7 +313,7 @@ class OrderedItems:
 
 
 def _length(vector: Floats) -> float:
-    return float(np.linalg.norm(vector)) * float(_LONGER)
+    return math.sqrt(float(vector @ vector)) * float(_LONGER)
 
 
 # Compiled when it is loaded, not during the first request.
@@ -347,7 +388,7 @@ def _appended(
 
 @numba.njit(
     "intp[::1](int8[:, :, ::1], float32[::1], float32[::1], float32[::1], float32, float64,"
-    " int32[::1])",
+    " float32[:, ::1], boolean[::1], int32[::1])",
     cache=True,
     nogil=True,
 )
@@ -358,16 +399,19 @@ def _highest(
     vector: Floats,
     length: Number,
     error: Number,
+    products: Floats,
+    multiplied: Mask,
     positions: npt.NDArray[np.int32],
 ) -> Positions:
-    sums = np.empty(_BLOCK, np.float32)
     found, bounds, count = np.empty(256, np.int32), np.empty(256, np.float32), 0
     least = np.float32(0)
     wrong = np.float32(error)
     for block in range(len(longest)):
         if longest[block] * length <= least:
             continue
+        sums = products[block]
         sums[:] = 0
+        multiplied[block] = True
         if _products(codes, scales, block, vector, wrong, sums) <= least:
             continue
         for lane in range(_BLOCK):
@@ -381,7 +425,42 @@ def _highest(
 
 
 @numba.njit(
-    "intp[::1](int8[:, :, ::1], float32[::1], float32[::1], float32[::1], float32, float64,"
+    "float32(float32[::1], float32[::1], intp, float32, float32, float32, float32[::1], float32,"
+    " float32[::1], float32[::1])",
+    cache=True,
+    fastmath={"reassoc", "contract", "nsz", "nnan"},
+    nogil=True,
+)
+def _bounds(
+    products: Floats,
+    scales: Floats,
+    block: int,
+    scale: Number,
+    wrong: Number,
+    bias_weight: Number,
+    bias: Floats,
+    popular_weight: Number,
+    popular: Floats,
+    sums: Floats,
+) -> Number:
+    """What a block's items score without factors, at most; gives the highest."""
+    first = block * _BLOCK
+    highest = np.float32(-1e30)
+    for lane in range(_BLOCK):
+        slot = first + lane
+        sums[lane] = (
+            bias_weight * bias[slot]
+            + popular_weight * popular[slot]
+            + scale * products[lane]
+            + wrong * scales[slot]
+        )
+        highest = max(highest, sums[lane])
+    return highest
+
+
+@numba.njit(
+    "intp[::1](int8[:, :, ::1], float32[::1], float32[::1], float32[::1], float32, float32,"
+    " float64, float32[:, ::1], boolean[::1],"
     " int8[:, :, ::1], float32[::1], float32[::1], float32[::1], float32, float64,"
     " float32[::1], float32[::1], float32, float32[::1], float32[::1], float32,"
     " float32[::1], float32[::1], float32, float32,"
@@ -394,8 +473,11 @@ def _best(
     ranking_scales: Floats,
     longest_ranking: Floats,
     ranking: Floats,
+    ranking_scale: Number,
     ranking_length: Number,
     ranking_error: Number,
+    products: Floats,
+    multiplied: Mask,
     factor_codes: Codes,
     factor_scales: Floats,
     longest_factors: Floats,
@@ -432,16 +514,30 @@ def _best(
         reached += popular_weight * most_popular[block] + by_factors
         if reached + np.float32(ROUNDING) * np.abs(reached) < least:
             continue
-        for lane in range(_BLOCK):
-            slot = block * _BLOCK + lane
-            sums[lane] = bias_weight * bias[slot] + popular_weight * popular[slot]
-        highest = _products(ranking_codes, ranking_scales, block, ranking, wrong_ranking, sums)
+        if not multiplied[block]:
+            multiplied[block] = True
+            products[block] = 0
+            _products(ranking_codes, ranking_scales, block, ranking, wrong_ranking, products[block])
+        highest = _bounds(
+            products[block],
+            ranking_scales,
+            block,
+            ranking_scale,
+            wrong_ranking,
+            bias_weight,
+            bias,
+            popular_weight,
+            popular,
+            sums,
+        )
         if highest + by_factors + np.float32(ROUNDING) * np.abs(highest) < least:
             continue
-        _products(factor_codes, factor_scales, block, factors, wrong_factors, sums)
+        highest = _products(factor_codes, factor_scales, block, factors, wrong_factors, sums)
+        if highest + rounding + np.float32(ROUNDING) * np.abs(highest) < least:
+            continue
         for lane in range(_BLOCK):
             slot = block * _BLOCK + lane
-            score = sums[lane]
+            score = sums[lane] - ranking_scales[slot] * wrong_ranking
             error = (
                 ranking_scales[slot] * wrong_ranking
                 + factor_scales[slot] * wrong_factors

@@ -158,14 +158,16 @@ def test_the_highest_and_the_best_are_among_those_found(
     ranking = drawn.standard_normal(ranking_rank).astype(np.float32)
     factors = drawn.standard_normal(rank).astype(np.float32)
     head = rows.ranking.astype(np.float64) @ ranking
-    assert not head.max() > 0 or head.argmax() in ordered.longest_product(ranking)
+    # Asked for the best alone, or after the highest, which leaves products behind.
+    alone, search = ordered.search(ranking), ordered.search(ranking)
+    assert not head.max() > 0 or head.argmax() in search.longest_product()
 
     scores = head / size + rows.factors @ factors + 0.5 * rows.bias + 2.0 * popular
     excluded = drawn.integers(0, 200, 20)
     scores[excluded] = -np.inf
-    ranking /= np.float32(size)
-    found = ordered.best(ranking, factors, 0.5, 2.0, 3.5, 5, excluded, None)
-    assert set(np.argsort(-scores)[:5].tolist()) <= set(found.tolist())
+    for one in (search, alone):
+        found = one.best(1 / size, factors, 0.5, 2.0, 3.5, 5, excluded, None)
+        assert set(np.argsort(-scores)[:5].tolist()) <= set(found.tolist())
 
 
 def test_few_items_are_looked_at_where_vectors_differ_in_length() -> None:
@@ -174,7 +176,7 @@ def test_few_items_are_looked_at_where_vectors_differ_in_length() -> None:
     rows.ranking[64:] *= 0.01
     lengths = np.linalg.norm(rows.ranking, axis=1)
     ordered = OrderedItems(rows, np.zeros(6400, np.float32), lengths, 0.1)
-    found = ordered.longest_product(np.ones(8, np.float32))
+    found = ordered.search(np.ones(8, np.float32)).longest_product()
     assert set(found.tolist()) <= set(range(64))
 
 

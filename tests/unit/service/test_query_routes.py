@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import pytest
-from fastapi import APIRouter, FastAPI, Query
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from service.queries import QueryRoute
+from service.queries import QueryRoute, RequestRoute
 
 
 class Asked(BaseModel):
@@ -75,3 +75,25 @@ def test_openapi_is_the_same() -> None:
 
 def test_other_routes_are_left_alone() -> None:
     assert TestClient(app(QueryRoute)).get("/items/x?n=2").json() == {"item": "x", "n": 2}
+
+
+@pytest.mark.parametrize("route_class", [RequestRoute, APIRoute])
+def test_an_endpoint_of_the_request_alone_is_answered_as_by_fastapi(route_class: type) -> None:
+    router = APIRouter(route_class=route_class)
+
+    @router.post("/echo", status_code=202)
+    async def echo(request: Request) -> Response:
+        return Response(await request.body(), status_code=202)
+
+    @router.get("/items/{item}")
+    async def item(request: Request, item: str) -> dict[str, object]:
+        return {"item": item, "path": request.url.path}
+
+    built = FastAPI()
+    built.include_router(router)
+    client = TestClient(built)
+
+    answered = client.post("/echo", content=b"any bytes")
+    assert (answered.status_code, answered.content) == (202, b"any bytes")
+    assert client.get("/items/a").json() == {"item": "a", "path": "/items/a"}
+    assert client.get("/echo").status_code == 405

@@ -1,0 +1,49 @@
+"""A service of the product with one more route, that does nothing.
+
+``python -m benchmarks.with_no_op {predictor,ingest}`` starts the service as ``python -m`` does; the
+route is in the same process, with the same middleware around it. The product has no such route.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Callable
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import Response
+
+import service.serve
+from service.settings import HttpSettings
+
+PATH = "/no-op"
+
+
+def with_no_op(app: FastAPI) -> FastAPI:
+    """The same application with the route, included as all are, and found before them."""
+    router = APIRouter()
+
+    @router.get(PATH)
+    async def nothing() -> Response:
+        """Answer 200 with an empty object."""
+        return Response(b"{}", media_type="application/json")
+
+    app.include_router(router)
+    app.router.routes.insert(0, app.router.routes.pop())
+    return app
+
+
+def main(name: str) -> None:
+    """Run a service with the settings of the environment."""
+    product = service.serve.serve
+
+    def serve(kind: type[HttpSettings], build: Callable[[HttpSettings], FastAPI]) -> None:
+        product(kind, lambda settings: with_no_op(build(settings)))
+
+    # A service's own start is left as it is, whatever else it does; only what it serves has more.
+    setattr(service.serve, "serve", serve)  # noqa: B010  (a type checker refuses an assignment)
+    runpy.run_module(name, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
