@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,8 @@ class AttributeIndex:
     """
 
     def __init__(self) -> None:
-        self._postings: dict[str, dict[Value, list[int]]] = {}
+        # Four bytes a position, where a list has eight and an object.
+        self._postings: dict[str, dict[Value, array[int]]] = {}
         self._masks: OrderedDict[tuple[object, ...], Mask] = OrderedDict()
 
     def put(self, position: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
@@ -107,7 +109,7 @@ class AttributeIndex:
         for name, value in _values(before):
             self._postings[name][value].remove(position)
         for name, value in _values(after):
-            self._postings.setdefault(name, {}).setdefault(value, []).append(position)
+            self._postings.setdefault(name, {}).setdefault(value, array("i")).append(position)
 
     def names(self) -> list[str]:
         """Attributes that some item has."""
@@ -150,13 +152,13 @@ class AttributeIndex:
         postings = self._postings.get(condition.name, {})
         if condition.values:
             for value in condition.values:
-                mask[postings.get(value, [])] = True
-                if (number := _number(value)) is not None:
-                    mask[postings.get(number, [])] = True
+                for one in {value, _number(value)}:
+                    if one is not None and one in postings:
+                        mask[np.asarray(postings[one])] = True
             return mask
         for value, positions in postings.items():
             if isinstance(value, float) and condition.low <= value <= condition.high:
-                mask[positions] = True
+                mask[np.asarray(positions)] = True
         return mask
 
 

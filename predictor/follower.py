@@ -249,7 +249,8 @@ class Follower:
                 known.put_items(found.rows.items, found.rows.rows)
                 self._forget(found.withdrawn)
                 if found.catalogue is not None:
-                    known.put_catalogue(found.catalogue)
+                    for batch in found.catalogue:
+                        known.put_catalogue(batch)
                     self._catalogue_read(begin)
                 self._behind = False
                 await self._advance(known)
