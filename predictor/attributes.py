@@ -92,6 +92,11 @@ class AttributeIndex:
         # Four bytes a position, where a list has eight and an object.
         self._postings: dict[str, dict[Value, array[int]]] = {}
         self._masks: OrderedDict[tuple[object, ...], Mask] = OrderedDict()
+        self.changes = 0
+        """Times that it has changed."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_masks": OrderedDict()}
 
     def put(self, position: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Replace an item's attributes.
@@ -106,6 +111,7 @@ class AttributeIndex:
         if before == after:
             return
         self._masks.clear()
+        self.changes += 1
         for name, value in _values(before):
             self._postings[name][value].remove(position)
         for name, value in _values(after):

@@ -25,6 +25,8 @@ CUTOFF = 60.0
 CANDIDATES = 200
 """Titles compared by popularity after likeness; more than any list shown."""
 
+_NO_POSITIONS: Positions = np.zeros(0, np.intp)
+
 _YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
 _ARTICLE = re.compile(r"^(?P<rest>.+), (?P<article>the|a|an|la|le|les|el|il|der|die|das)$", re.I)
 
@@ -62,7 +64,43 @@ class Catalogue:
         self._new: list[Positions] = []
         self._plain: dict[int, str] = {}
         self._making, self._taking = Lock(), Lock()
+        self._renamed: list[Positions] | None = None  # nobody asks
         self.put(entries)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what the search has made of the titles."""
+        return {name: vars(self)[name] for name in ("_items", "_titles", "_attributes")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._new, self._plain = [np.arange(len(self._titles))], {}
+        self._making, self._taking = Lock(), Lock()
+        self._renamed = None
+
+    def take_renamed(self) -> Positions | None:
+        """Positions whose titles have changed since it was asked for last; None: all may have."""
+        found = None if self._renamed is None else np.concatenate([*self._renamed, _NO_POSITIONS])
+        self._renamed = []
+        return found
+
+    def search_as(self, before: Catalogue, renamed: Positions) -> None:
+        """Go on with what another one's search has made of the titles, of the same items.
+
+        Parameters
+        ----------
+        before : Catalogue
+        renamed : (m,) intp
+            Positions whose titles are not those of before.
+        """
+        self._plain, self._making, self._taking = before._plain, before._making, before._taking
+        with self._taking:
+            before._new.append(renamed)
+            self._new = before._new
+
+    @property
+    def holders(self) -> list[object]:
+        """The objects that have its large arrays."""
+        return [self._titles, self._attributes]
 
     def __contains__(self, item: str) -> bool:
         return self.entry(item) is not None
@@ -107,6 +145,8 @@ class Catalogue:
             self._titles.put(positions, batch["title"])
             self._attributes.put(positions, batch["attributes"])
             self._new.append(positions[~same])
+            if self._renamed is not None:
+                self._renamed.append(positions[~same])
 
     def changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The entries of a batch that are not as they are known here."""

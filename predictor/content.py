@@ -50,6 +50,11 @@ class ContentVectors:
         self._fitted = 0
         self._vectors = np.zeros((0, 0), np.float32)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the vocabulary: for those who only look."""
+        nothing = ContentVectors()
+        return {**vars(nothing), "_vectors": self._vectors}
+
     def put(self, attributes: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         """Take up attributes, new or changed, with their items' positions."""
         changed = {position: _Looked.at(found) for position, found in attributes}
@@ -78,7 +83,7 @@ class ContentVectors:
     def _grow(self, n_items: int) -> None:
         if n_items > len(self._vectors):
             length = max(n_items, len(self._vectors) * 5 // 4)
-            grown = np.zeros((length, self._space.size), np.float32)
+            grown = np.zeros((length, self._vectors.shape[1]), np.float32)
             grown[: len(self._vectors)] = self._vectors
             self._vectors = grown
 

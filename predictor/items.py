@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +79,16 @@ class ItemTable:
         table._count(places, 1)
         table._measure(places)
         return table
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what is worked out from the rest when it is asked for."""
+        return {**vars(self), "_popularity": None, "_sorted": np.zeros(0, np.int32)}
+
+    @property
+    def holders(self) -> list[object]:
+        """The objects that have its large arrays."""
+        found: list[object] = [self._rows, self.ids, self._index]
+        return found if self.ordered is None else [*found, *self.ordered.holders]
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -16,7 +16,7 @@ from predictor.cold import ColdStart
 from predictor.content import ContentVectors
 from predictor.items import ItemTable, Positions
 from predictor.shortlist import OrderedItems
-from predictor.trending import Trending
+from predictor.trending import TRENDING_HALF_LIFE, Trending
 from recommender.content import COLD_RATINGS
 from recommender.ranking import rating_weight
 from recommender.rating_head import Mean
@@ -26,9 +26,6 @@ from storage.as_of import AsOf
 from storage.reading import CatalogueEntry, ModelRecord
 
 NO_MODEL = RowFormat(rank=0, ranking_rank=0)
-
-TRENDING_HALF_LIFE = 10_000
-"""Ratings, see the setting of this name."""
 
 
 class Served:
@@ -77,6 +74,23 @@ class Served:
         self.cold = ColdStart()
         self._topic = topic
         self.advance(record.as_of if record else AsOf())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the index of attributes, which is large and seldom changes."""
+        left_out = ("attributes", "as_of_json")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.attributes = AttributeIndex()
+        self.advance(self.as_of)
+
+    @property
+    def holders(self) -> list[object]:
+        """The objects that have the large arrays, these as long as there are items."""
+        self.content.vectors(len(self.items))
+        self.trending.reserve(len(self.items))
+        return [*self.items.holders, *self.catalogue.holders, self.content, self.trending]
 
     @property
     def model(self) -> int | None:
