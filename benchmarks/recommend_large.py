@@ -53,6 +53,7 @@ def recommend_large(
     changed: Annotated[
         float, typer.Option(min=0, max=100, help="Percent of the items that change each minute.")
     ] = 1.0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the predictor.")] = 1,
     judged: Annotated[int, typer.Option(min=1, help="Users whose lists are checked.")] = 200,
     seconds: Seconds = 5,
     connections: Connections = CONNECTIONS,
@@ -61,7 +62,8 @@ def recommend_large(
     """`GET /recommend` of ten items out of very many, beside a route that does nothing."""
     size = Size(items, users, rank, ranking_rank)
     asked = [Request(f"/recommend?user={user_id(n * 7919 % users)}&n={_N}") for n in range(users)]
-    with serving(size) as running:
+    environment = {"RECOMMENDER_PREDICTOR_WORKERS": str(workers)}
+    with serving(size, workers, environment) as running:
         memory = {"after_start": _megabytes(running.predictor.pid)}
         _ask_for_all(running.url, asked, connections)
         with _changing(running, changed / 100) as changes:
@@ -80,6 +82,7 @@ def recommend_large(
             "raw_vectors_megabytes": raw,
             "memory_megabytes": memory,
             "memory_over_raw_vectors": max(memory.values()) / raw,
+            "workers": workers,
             **vars(size),
         },
         as_json,

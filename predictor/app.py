@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -15,11 +17,16 @@ from predictor.parts import Predictor
 from predictor.report import Reporter
 from predictor.routes import inside, items, model, models, predict, recommend, users
 from predictor.settings import PredictorSettings
+from predictor.shared_follower import SharedFollower
 from predictor.users import UserReader
 from service.app import create_app
 from storage.following import ProjectionReader
 from storage.reading import TruthReader
 from storage.redis_client import address
+
+ATTACHED_WITHIN = 5.0
+"""Seconds for which a worker process that is started beside others takes no requests until it has
+their item side: a new one among old ones has it at once, and none answers 503 in the meantime."""
 
 DESCRIPTION = """
 Predictions and recommendations from a model that learns from every rating as it happens.
@@ -29,8 +36,15 @@ A person or an item that the model does not know yet gets an answer too; `source
 """
 
 
-def build(settings: PredictorSettings) -> FastAPI:
-    """Wire the predictor; its stores are opened when it starts, and may come later than it."""
+def build(settings: PredictorSettings, directory: Path | None = None) -> FastAPI:
+    """Wire the predictor; its stores are opened when it starts, and may come later than it.
+
+    Parameters
+    ----------
+    settings : PredictorSettings
+    directory : Path, optional
+        Where the processes meet that share one item side; None: this one has its own.
+    """
     projection = ProjectionReader(address(settings), settings.redis_prefix, settings.redis_timeout)
     truth = TruthReader(
         settings.postgres_dsn,
@@ -46,7 +60,8 @@ def build(settings: PredictorSettings) -> FastAPI:
         user_reader.forget(withdrawn)
         neighbours.forget(withdrawn)
 
-    follower = Follower(
+    kind = Follower if directory is None else partial(SharedFollower, directory)
+    follower = kind(
         projection,
         truth,
         scale=settings,
@@ -69,6 +84,8 @@ def build(settings: PredictorSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         following = asyncio.create_task(follower.run(), name="follower")
+        if isinstance(follower, SharedFollower):
+            await follower.attach(ATTACHED_WITHIN)
         try:
             yield
         finally:

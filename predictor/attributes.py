@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,8 +89,14 @@ class AttributeIndex:
     """
 
     def __init__(self) -> None:
-        self._postings: dict[str, dict[Value, list[int]]] = {}
+        # Four bytes a position, where a list has eight and an object.
+        self._postings: dict[str, dict[Value, array[int]]] = {}
         self._masks: OrderedDict[tuple[object, ...], Mask] = OrderedDict()
+        self.changes = 0
+        """Times that it has changed."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_masks": OrderedDict()}
 
     def put(self, position: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Replace an item's attributes.
@@ -104,10 +111,11 @@ class AttributeIndex:
         if before == after:
             return
         self._masks.clear()
+        self.changes += 1
         for name, value in _values(before):
             self._postings[name][value].remove(position)
         for name, value in _values(after):
-            self._postings.setdefault(name, {}).setdefault(value, []).append(position)
+            self._postings.setdefault(name, {}).setdefault(value, array("i")).append(position)
 
     def names(self) -> list[str]:
         """Attributes that some item has."""
@@ -150,13 +158,13 @@ class AttributeIndex:
         postings = self._postings.get(condition.name, {})
         if condition.values:
             for value in condition.values:
-                mask[postings.get(value, [])] = True
-                if (number := _number(value)) is not None:
-                    mask[postings.get(number, [])] = True
+                for one in {value, _number(value)}:
+                    if one is not None and one in postings:
+                        mask[np.asarray(postings[one])] = True
             return mask
         for value, positions in postings.items():
             if isinstance(value, float) and condition.low <= value <= condition.high:
-                mask[positions] = True
+                mask[np.asarray(positions)] = True
         return mask
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 from rapidfuzz import fuzz, process, utils
 
-from predictor.items import ItemTable
+from predictor.items import ItemTable, Positions
+from predictor.text_table import TextTable, columns, equal, strings, taken
 from recommender.rows import RowFormat
 from storage.reading import NO_ATTRIBUTES, CatalogueEntry
 
@@ -20,6 +24,8 @@ CUTOFF = 60.0
 
 CANDIDATES = 200
 """Titles compared by popularity after likeness; more than any list shown."""
+
+_NO_POSITIONS: Positions = np.zeros(0, np.intp)
 
 _YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
 _ARTICLE = re.compile(r"^(?P<rest>.+), (?P<article>the|a|an|la|le|les|el|il|der|die|das)$", re.I)
@@ -52,14 +58,49 @@ class Catalogue:
         self, entries: Iterable[CatalogueEntry] = (), items: ItemTable | None = None
     ) -> None:
         self._items = ItemTable(RowFormat(0, 0)) if items is None else items
-        # By position, as an object and a place in a dict for each of a million items are 100 MB.
-        self._titles: list[str | None] = []
-        self._attributes: list[Mapping[str, Any] | None] = []  # None: there is no entry
+        self._titles: TextTable[str | None] = TextTable()
+        self._attributes: TextTable[str | None] = TextTable()  # as JSON; None: there is no entry
         # Titles as they are compared are made when they are searched: a million take seconds.
-        self._new: list[int] = []
+        self._new: list[Positions] = []
         self._plain: dict[int, str] = {}
         self._making, self._taking = Lock(), Lock()
+        self._renamed: list[Positions] | None = None  # nobody asks
         self.put(entries)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what the search has made of the titles."""
+        return {name: vars(self)[name] for name in ("_items", "_titles", "_attributes")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._new, self._plain = [np.arange(len(self._titles))], {}
+        self._making, self._taking = Lock(), Lock()
+        self._renamed = None
+
+    def take_renamed(self) -> Positions | None:
+        """Positions whose titles have changed since it was asked for last; None: all may have."""
+        found = None if self._renamed is None else np.concatenate([*self._renamed, _NO_POSITIONS])
+        self._renamed = []
+        return found
+
+    def search_as(self, before: Catalogue, renamed: Positions) -> None:
+        """Go on with what another one's search has made of the titles, of the same items.
+
+        Parameters
+        ----------
+        before : Catalogue
+        renamed : (m,) intp
+            Positions whose titles are not those of before.
+        """
+        self._plain, self._making, self._taking = before._plain, before._making, before._taking
+        with self._taking:
+            before._new.append(renamed)
+            self._new = before._new
+
+    @property
+    def holders(self) -> list[object]:
+        """The objects that have its large arrays."""
+        return [self._titles, self._attributes]
 
     def __contains__(self, item: str) -> bool:
         return self.entry(item) is not None
@@ -70,7 +111,11 @@ class Catalogue:
         if place is None or place >= len(self._titles):
             return None
         attributes = self._attributes[place]
-        return None if attributes is None else CatalogueEntry(item, self._titles[place], attributes)
+        return (
+            None
+            if attributes is None
+            else CatalogueEntry(item, self._titles[place], _parsed(attributes))
+        )
 
     def title(self, item: str) -> str | None:
         """An item's title, where it has one."""
@@ -80,27 +125,36 @@ class Catalogue:
     def attributes_at(self, position: int) -> Mapping[str, Any]:
         """Attributes of the item at a position; none where there is no entry."""
         known = self._attributes[position] if position < len(self._attributes) else None
-        return known or NO_ATTRIBUTES
+        return _parsed(known or "{}")
+
+    def described(self, positions: Positions) -> npt.NDArray[np.bool_]:
+        """Which of the items at some positions have attributes."""
+        return described(self._attributes.take(positions))
 
     def put(self, entries: Iterable[CatalogueEntry]) -> None:
         """Take up entries, new or changed, and their items."""
-        given = list(entries)
-        names = [entry.item for entry in given]
-        self._items.add(names)
-        self.put_at(self._items.positions(names).tolist(), given)
+        batch = as_batch(entries)
+        self.put_at(self._items.add(batch["item"]), batch)
 
-    def put_at(self, positions: Sequence[int], entries: Sequence[CatalogueEntry]) -> None:
-        """Take up entries of items at known positions."""
-        more = len(self._items) - len(self._titles)
-        self._titles += [None] * more
-        self._attributes += [None] * more
+    def put_at(self, positions: Positions, batch: pa.RecordBatch) -> None:
+        """Take up entries of items at known positions, each named once."""
         with self._taking:
-            for place, entry in zip(positions, entries, strict=True):
-                title = entry.title
-                if title != self._titles[place]:
-                    self._titles[place] = title
-                    self._new.append(place)
-                self._attributes[place] = entry.attributes
+            for table in (self._titles, self._attributes):
+                table.resize(len(self._items))
+            same = equal(self._titles.take(positions), batch["title"])
+            self._titles.put(positions, batch["title"])
+            self._attributes.put(positions, batch["attributes"])
+            self._new.append(positions[~same])
+            if self._renamed is not None:
+                self._renamed.append(positions[~same])
+
+    def changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The entries of a batch that are not as they are known here."""
+        places = self._items.places(batch["item"])
+        same = equal(self._titles.take(places), batch["title"])
+        same &= equal(self._attributes.take(places), batch["attributes"])
+        found: pa.RecordBatch = taken(batch, np.flatnonzero(~same))
+        return found
 
     def search(self, text: str, n: int) -> list[Match]:
         """The items whose titles are most like a text, best first, at most ``max(n, CANDIDATES)``.
@@ -110,7 +164,8 @@ class Catalogue:
         with self._making:
             with self._taking:
                 new, self._new = self._new, []
-            self._plain.update((place, plain_title(self._titles[place] or "")) for place in new)
+                titled = [(place, self._titles[place]) for some in new for place in some.tolist()]
+            self._plain.update((place, plain_title(title or "")) for place, title in titled)
             places, titles = list(self._plain), list(self._plain.values())
         # cdist lets other threads run meanwhile; process.extract holds them up until it is done.
         likeness = process.cdist(
@@ -126,6 +181,30 @@ class Catalogue:
             Match(self._items.ids[places[found]], float(likeness[found]))
             for found in order.tolist()
         ]
+
+
+def as_batch(entries: Iterable[CatalogueEntry]) -> pa.RecordBatch:
+    """Entries, the last of each item, in the form of `Snapshot.catalogue_batches`."""
+    latest = {entry.item: entry for entry in entries}.values()
+    named: dict[str, list[str | None]] = {
+        "item": [entry.item for entry in latest],
+        "title": [entry.title for entry in latest],
+        "attributes": [json.dumps(dict(entry.attributes)) for entry in latest],
+    }
+    return pa.RecordBatch.from_arrays([strings(values) for values in named.values()], list(named))
+
+
+def described(attributes: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which of some attributes, as JSON, are not empty."""
+    _, lengths, _ = columns(attributes)
+    return lengths > len("{}")
+
+
+def _parsed(attributes: str) -> Mapping[str, Any]:
+    if attributes == "{}":
+        return NO_ATTRIBUTES
+    found: Mapping[str, Any] = json.loads(attributes)
+    return found
 
 
 def plain_title(title: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from sys import intern
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,10 +12,25 @@ from predictor.items import Positions
 from recommender.content import AttributeSpace, Described
 from recommender.diversity import normalized
 from recommender.rows import Floats
-from storage.reading import CatalogueEntry
 
 GROWTH = 1.5
 """The vocabulary is taken anew once the catalogue has grown by this: work in proportion."""
+
+
+class _Looked(NamedTuple):
+    """What is looked at of an item's attributes."""
+
+    genres: tuple[str, ...]
+    year: int | None
+
+    @classmethod
+    def at(cls, attributes: Mapping[str, Any]) -> _Looked:
+        listed = attributes.get("genres") or ()
+        year = attributes.get("year")
+        return cls(
+            tuple(intern(one) for one in listed if isinstance(one, str)),
+            int(year) if isinstance(year, int | float) else None,
+        )
 
 
 class ContentVectors:
@@ -22,20 +39,25 @@ class ContentVectors:
     Examples
     --------
     >>> content = ContentVectors()
-    >>> content.put([(2, CatalogueEntry("x", None, {"genres": ["War"]}))])
+    >>> content.put([(2, {"genres": ["War"]})])
     >>> content.vectors(3).tolist()
     [[0.0], [0.0], [1.0]]
     """
 
     def __init__(self) -> None:
-        self._entries: dict[int, CatalogueEntry] = {}
+        self._entries: dict[int, _Looked] = {}
         self._space = AttributeSpace(Described([], []))
         self._fitted = 0
         self._vectors = np.zeros((0, 0), np.float32)
 
-    def put(self, entries: Iterable[tuple[int, CatalogueEntry]]) -> None:
-        """Take up entries, new or changed, with their items' positions."""
-        changed = dict(entries)
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the vocabulary: for those who only look."""
+        nothing = ContentVectors()
+        return {**vars(nothing), "_vectors": self._vectors}
+
+    def put(self, attributes: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """Take up attributes, new or changed, with their items' positions."""
+        changed = {position: _Looked.at(found) for position, found in attributes}
         if not changed:
             return
         self._entries.update(changed)
@@ -61,16 +83,10 @@ class ContentVectors:
     def _grow(self, n_items: int) -> None:
         if n_items > len(self._vectors):
             length = max(n_items, len(self._vectors) * 5 // 4)
-            grown = np.zeros((length, self._space.size), np.float32)
+            grown = np.zeros((length, self._vectors.shape[1]), np.float32)
             grown[: len(self._vectors)] = self._vectors
             self._vectors = grown
 
 
-def _described(entries: Sequence[CatalogueEntry]) -> Described:
-    genres, years = [], []
-    for entry in entries:
-        listed = entry.attributes.get("genres")
-        genres.append([one for one in listed if isinstance(one, str)] if listed else [])
-        year = entry.attributes.get("year")
-        years.append(int(year) if isinstance(year, int | float) else None)
-    return Described(genres, years)
+def _described(entries: Sequence[_Looked]) -> Described:
+    return Described([entry.genres for entry in entries], [entry.year for entry in entries])

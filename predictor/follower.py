@@ -11,7 +11,8 @@ import asyncio
 import ctypes
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypeVar
 
 import numpy as np
@@ -27,7 +28,7 @@ from recommender.errors import Unavailable
 from recommender.rows import Rows
 from recommender.settings import ScaleSettings
 from storage.following import Change, ProjectionReader
-from storage.reading import Snapshot, TruthReader
+from storage.reading import CatalogueEntry, Snapshot, TruthReader
 
 log = structlog.get_logger(__name__)
 
@@ -174,7 +175,7 @@ class Follower:
         place = await self._catch_up()
         followed = False
         # Catching up began at a place of the stream before what it read: nothing is missed.
-        self._kept.follow(True)
+        self._follow_users(True)
         try:
             while True:
                 place = await self._follow_once(place)
@@ -184,7 +185,7 @@ class Follower:
                 raise
             log.info("reading from Postgres", reason=str(trouble))
         finally:
-            self._kept.follow(False)
+            self._follow_users(False)
             self.lag = None
 
     # --- the truth -------------------------------------------------------------------------------
@@ -243,16 +244,19 @@ class Follower:
             if found is not None:
                 metrics.BEHIND.set(found.record.as_of.batch - known.as_of.batch)
                 metrics.LOADS.labels("difference").inc()
-                if found.record.as_of.batch != known.as_of.batch:
-                    self._kept.forget(found.record.model, None)
-                known.record = found.record
-                known.put_items(found.rows.items, found.rows.rows)
-                self._forget(found.withdrawn)
+                async with self._changing():
+                    if found.record.as_of.batch != known.as_of.batch:
+                        self._users_changed(found.record.model, None)
+                    known.record = found.record
+                    known.put_items(found.rows.items, found.rows.rows)
+                    self._withdrawn(found.withdrawn)
+                    for batch in found.catalogue or []:
+                        known.put_catalogue(batch)
+                    known.advance(found.record.as_of)
                 if found.catalogue is not None:
-                    known.put_catalogue(found.catalogue)
                     self._catalogue_read(begin)
                 self._behind = False
-                await self._advance(known)
+                await self._announce(known)
                 await self._learn_cold(known)
                 await self._put_in_order(known)
                 return
@@ -276,17 +280,19 @@ class Follower:
                 items=len(served.items),
                 seconds=round(time.monotonic() - begin, 3),
             )
-        if served.model is not None:
-            self._kept.forget(served.model, None)
-        self._served = served
-        self._forget(None)
+        await self._prepare(served.holders)
+        async with self._changing():
+            if served.model is not None:
+                self._users_changed(served.model, None)
+            self._served = served
+            self._withdrawn(None)
         # A catalogue is a million objects that stay: looking through them for garbage, again and
         # again, would hold up every request for a tenth of a second.
         gc.freeze()
         _give_back_memory()
         self._read_all = False
         self._behind = False
-        await self._advance(served)
+        await self._announce(served)
 
     async def _ask(self, work: Callable[[Snapshot], Result]) -> Result:
         return await asyncio.to_thread(self._truth.read, work)
@@ -343,15 +349,20 @@ class Follower:
             raise _ReadAgain("Redis lacks rows that the change stream names")
         for change in changes:
             self._uncatalogued.update(change.catalogue)
-            if change.withdrawn != []:
-                self._forget(change.withdrawn)
-        await self._read_catalogue(served)
-        if items:
-            rows = Rows.unpack(served.form.unpack(b"".join(row for row in packed if row)))
-            served.put_items(items, rows)
+        entries = await self._uncatalogued_entries()
+        async with self._changing():
+            for change in changes:
+                if change.withdrawn != []:
+                    self._withdrawn(change.withdrawn)
+            if entries:
+                served.put_catalogue(entries)
+            if items:
+                rows = Rows.unpack(served.form.unpack(b"".join(row for row in packed if row)))
+                served.put_items(items, rows)
+            if new:
+                served.advance(new[-1].as_of)
+                self._users_changed(self._model(), _users(new))
         if new:
-            served.advance(new[-1].as_of)
-            self._kept.forget(self._model(), _users(new))
             metrics.CHANGES.inc(len(new))
             if (at := new[-1].as_of.at) is not None:
                 metrics.DELAY.observe(max(0.0, self._clock.now() - at))
@@ -362,24 +373,30 @@ class Follower:
     async def _put_in_order(self, served: Served) -> None:
         """Now and then; nothing else writes to the items until it is done."""
         if served.items.out_of_order:
-            served.items.ordered = await asyncio.to_thread(served.in_order)
+            ordered = await asyncio.to_thread(served.in_order)
+            await self._prepare(ordered.holders)
+            async with self._changing():
+                served.items.ordered = ordered
 
     async def _learn_cold(self, served: Served) -> None:
         """Now and then, learn anew what attributes say of items with few ratings."""
         if served.cold.due(served.as_of.rating_count):
-            served.take_cold(await asyncio.to_thread(served.fit_cold))
+            cold = await asyncio.to_thread(served.fit_cold)
+            async with self._changing():
+                served.take_cold(cold)
 
-    async def _read_catalogue(self, served: Served) -> None:
+    async def _uncatalogued_entries(self) -> list[CatalogueEntry]:
         """Read the catalogue entries that have changed; without Postgres they wait."""
         wanted = list(self._uncatalogued)
         if not wanted:
-            return
+            return []
         try:
-            served.put_catalogue(await self._ask(lambda snapshot: snapshot.catalogue(wanted)))
+            found = await self._ask(lambda snapshot: snapshot.catalogue(wanted))
         except Unavailable as error:
             log.warning("new catalogue entries wait for Postgres", reason=str(error))
-        else:
-            self._uncatalogued.difference_update(wanted)
+            return []
+        self._uncatalogued.difference_update(wanted)
+        return found
 
     async def _look_after(self) -> None:
         """In a quiet moment: has the truth gone on without Redis being told?"""
@@ -388,7 +405,9 @@ class Follower:
         except Unavailable as error:
             log.warning("Postgres is away; following the change stream goes on", reason=str(error))
             return
-        await self._read_catalogue(self.served)
+        if entries := await self._uncatalogued_entries():
+            async with self._changing():
+                self.served.put_catalogue(entries)
         batch = record.as_of.batch if record else 0
         metrics.BEHIND.set(batch - self.served.as_of.batch)
         if record is None or record.model != self.served.model or batch != self.served.as_of.batch:
@@ -399,20 +418,39 @@ class Follower:
         assert model is not None, "only a model's stream is followed"
         return model
 
+    # --- what changes ---------------------------------------------------------------------------
+
+    async def _prepare(self, holders: list[object]) -> None:
+        """Is told which objects are about to be served, before they are."""
+
+    def _changing(self) -> AbstractAsyncContextManager[None]:
+        """Within it what is served may be changed; nothing is awaited there."""
+        return nullcontext()
+
+    def _users_changed(self, model: int, users: Iterable[str] | None) -> None:
+        self._kept.forget(model, users)
+
+    def _withdrawn(self, users: list[str] | None) -> None:
+        self._forget(users)
+
+    def _follow_users(self, followed: bool) -> None:
+        self._kept.follow(followed)
+
     # --- those who wait --------------------------------------------------------------------------
 
-    async def _advance(self, served: Served) -> None:
-        if served.record is not None:
-            served.advance(served.record.as_of)
-        await self._announce(served)
-
     async def _announce(self, served: Served) -> None:
+        self._show(served)
+        await self._notify()
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _show(self, served: Served) -> None:
         metrics.BATCH.set(served.as_of.batch)
         metrics.ITEMS.set(len(served.items))
         for partition, following in served.as_of.offsets.get(self._topic, {}).items():
             metrics.NEXT_OFFSET.labels(str(partition)).set(following)
-        async with self._changed:
-            self._changed.notify_all()
 
     def _set_current(self, current: bool) -> None:
         self.current = current

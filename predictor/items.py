@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from predictor.id_index import IdIndex
 from predictor.shortlist import FEWEST_ITEMS, OrderedItems
+from predictor.text_table import TextTable, capacity, grown, strings, taken
 from recommender.ranking import blend_with_popularity, popularity_share
 from recommender.rows import Counts, Floats, RowFormat, Rows
 
@@ -35,27 +38,28 @@ class ItemTable:
 
     Attributes
     ----------
-    ids : list of str
+    ids : sequence of str
     ordered : OrderedItems or None
         The same as far as they have been put in order, for a quick search; see `in_order`.
 
     Examples
     --------
     >>> items = ItemTable(RowFormat(rank=2, ranking_rank=0))
-    >>> items.add(["a", "b"])
+    >>> items.add(["a", "b"]).tolist()
+    [0, 1]
     >>> len(items), items.positions(["b", "unknown"]).tolist()
     (2, [1])
     """
 
     def __init__(self, form: RowFormat) -> None:
-        self.ids: list[str] = []
-        self._index: dict[str, int] = {}
+        self.ids: TextTable[str] = TextTable()
+        self._index = IdIndex(self.ids)
         self._rows = Rows.empty(FIRST_CAPACITY, form)
         self.ordered: OrderedItems | None = None
         self._lengths = np.zeros(FIRST_CAPACITY, np.float32)
         self._guessed = np.zeros(FIRST_CAPACITY, np.bool_)
         self._withdrawn = np.zeros(0, np.intp)
-        self._sorted: list[str] = []
+        self._sorted = np.zeros(0, np.int32)
         self._popularity: Floats | None = None
         self._most_rated: int | None = None
         # Kept up by what changes; in double precision, so that nothing adds up over the years.
@@ -63,11 +67,11 @@ class ItemTable:
         self._n_rated = 0
 
     @classmethod
-    def of(cls, items: list[str], rows: Rows) -> ItemTable:
-        """A table of distinct items and their rows; both become its own."""
+    def of(cls, items: Iterable[str] | pa.Array, rows: Rows) -> ItemTable:
+        """A table of distinct items and their rows, which become its own."""
         table = cls(rows.format)
-        table.ids = items
-        table._index = dict(zip(items, range(len(items)), strict=True))
+        table.ids.extend(_strings(items))
+        table._index.extend()
         table._rows = rows
         table._lengths = np.zeros(len(rows), np.float32)
         table._guessed = np.zeros(len(rows), np.bool_)
@@ -76,29 +80,39 @@ class ItemTable:
         table._measure(places)
         return table
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what is worked out from the rest when it is asked for."""
+        return {**vars(self), "_popularity": None, "_sorted": np.zeros(0, np.int32)}
+
+    @property
+    def holders(self) -> list[object]:
+        """The objects that have its large arrays."""
+        found: list[object] = [self._rows, self.ids, self._index]
+        return found if self.ordered is None else [*found, *self.ordered.holders]
+
     def __len__(self) -> int:
         return len(self.ids)
 
     def __contains__(self, item: str) -> bool:
-        return item in self._index
+        return self._index.find_one(item) is not None
 
     def position(self, item: str) -> int | None:
         """Where an item is, or None where it is not known."""
-        return self._index.get(item)
+        return self._index.find_one(item)
 
     def rated(self, item: str) -> bool:
         """Whether an item is known and has ratings."""
-        position = self._index.get(item)
+        position = self._index.find_one(item)
         return position is not None and bool(self._rows.n[position] > 0)
 
-    def positions(self, items: Iterable[str]) -> Positions:
+    def positions(self, items: Iterable[str] | pa.Array) -> Positions:
         """Where the items are; unknown ones are left out."""
         found = self.places(items)
         return found[found >= 0]
 
-    def places(self, items: Iterable[str]) -> Positions:
+    def places(self, items: Iterable[str] | pa.Array) -> Positions:
         """Where the items are, -1 for unknown ones."""
-        return np.fromiter(map(self._index.get, items, repeat(-1)), np.intp)
+        return self._index.find(_strings(items))
 
     @property
     def n(self) -> Counts:
@@ -145,12 +159,21 @@ class ItemTable:
         self._withdrawn = change(self._withdrawn, positions)
 
     def page(self, after: str, n: int) -> list[str]:
-        """The `n` ids that follow an id in order; sorted again, which is quick, as items come."""
-        if len(self._sorted) != len(self.ids):
-            self._sorted += self.ids[len(self._sorted) :]
-            self._sorted.sort()
-        start = bisect_right(self._sorted, after)
-        return self._sorted[start : start + n]
+        """The `n` ids that follow an id in order; put in order when it is asked for first."""
+        first = len(self._sorted)
+        if not first:
+            ids = self.ids[:]
+            self._sorted = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int32)
+        elif first < len(self.ids):
+            new = sorted(range(first, len(self.ids)), key=self.ids.__getitem__)
+            places = [self._after(self.ids[position]) for position in new]
+            self._sorted = np.insert(self._sorted, places, new)
+        start = self._after(after)
+        return [self.ids[place] for place in self._sorted[start : start + n].tolist()]
+
+    def _after(self, item: str) -> int:
+        """Place behind an id among those in order."""
+        return bisect_right(self._sorted, item, key=lambda place: self.ids[place])
 
     @property
     def popularity(self) -> Floats:
@@ -210,25 +233,26 @@ class ItemTable:
         """Items that have been rated."""
         return self._n_rated
 
-    def add(self, items: Iterable[str]) -> None:
-        """Take up items that are not known yet, without a rating."""
-        for item in [item for item in items if item not in self._index]:
-            if item not in self._index:  # it may come twice
-                self._index[item] = len(self.ids)
-                self.ids.append(item)
-        if len(self.ids) > len(self._rows):
-            capacity = max(len(self._rows), FIRST_CAPACITY)
-            while capacity < len(self.ids):
-                capacity *= 2
-            self._rows = self._rows.grown(capacity)
-            self._lengths = _grown(self._lengths, capacity)
-            self._guessed = _grown(self._guessed, capacity)
-        self._popularity = None
+    def add(self, items: Iterable[str] | pa.Array) -> Positions:
+        """Take up items that are not known yet, without a rating; gives the positions of all."""
+        named = _strings(items)
+        places = self._index.find(named)
+        unknown = np.flatnonzero(places < 0)
+        if len(unknown):
+            new = taken(named, unknown)
+            self.ids.extend(pc.unique(new))  # one may come twice
+            self._index.extend()
+            places[unknown] = self._index.find(new)
+            if len(self.ids) > len(self._rows):
+                self._rows = self._rows.grown(capacity(len(self._rows), len(self.ids)))
+                self._lengths = grown(self._lengths, len(self.ids))
+                self._guessed = grown(self._guessed, len(self.ids))
+            self._popularity = None
+        return places
 
     def put(self, items: Sequence[str], rows: Rows) -> None:
         """Set the rows of items, in their order; the last one holds where an item comes twice."""
-        self.add(items)
-        self.put_at(self.positions(items), rows)
+        self.put_at(self.add(items), rows)
 
     def put_at(self, where: Positions, rows: Rows) -> None:
         """Set the rows at some positions."""
@@ -269,7 +293,5 @@ def _parts(places: Positions) -> Iterator[Positions]:
         yield places[start : start + PART]
 
 
-def _grown(values: npt.NDArray[Any], capacity: int) -> npt.NDArray[Any]:
-    grown = np.zeros(capacity, values.dtype)
-    grown[: len(values)] = values
-    return grown
+def _strings(items: Iterable[str] | pa.Array) -> pa.Array:
+    return items if isinstance(items, pa.Array) else strings(items)

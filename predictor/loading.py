@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from predictor.served import Served
 from recommender.settings import ScaleSettings
-from storage.reading import CatalogueEntry, ItemRows, ModelRecord, Snapshot
+from storage.reading import ItemRows, ModelRecord, Snapshot
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Difference:
         The model as of now.
     rows : ItemRows
         Item rows changed.
-    catalogue : list of CatalogueEntry or None
+    catalogue : list of RecordBatch or None
         Entries that are not as they were, where they were asked for.
     withdrawn : list of str
         Users who have taken back ratings.
@@ -30,7 +32,7 @@ class Difference:
 
     record: ModelRecord
     rows: ItemRows
-    catalogue: list[CatalogueEntry] | None
+    catalogue: list[pa.RecordBatch] | None
     withdrawn: list[str]
 
 
@@ -41,9 +43,9 @@ class Progress:
     items: int = 0
     of: int = 0
 
-    def read(self, items: int) -> None:
+    def read(self, items: int, of: int) -> None:
         """Say how many items have been read."""
-        self.items = items
+        self.items, self.of = items, of
 
     def __str__(self) -> str:
         return f"{self.items:,} of {self.of:,} items have been loaded"
@@ -68,15 +70,10 @@ def load(
     """Read the serving model and the catalogue; only the catalogue where there is no model."""
     served = Served(snapshot.serving_model(), scale, topic, half_life)
     if served.record is not None:
-        progress.of = snapshot.count_items(served.record.model)
         found = snapshot.item_rows(served.record.model, served.form, progress=progress.read)
         served.load_items(found.items, found.rows)
-    # Most of an entry without attributes is not kept: in parts the next has its place in memory.
-    described: list[CatalogueEntry] = []
-    for part in snapshot.catalogue_in_parts():
-        served.put_catalogue([entry for entry in part if not entry.attributes])
-        described += [entry for entry in part if entry.attributes]
-    served.put_catalogue(described)
+    for batch in snapshot.catalogue_batches():
+        served.put_catalogue(batch)
     if served.record is not None:
         served.take_cold(served.fit_cold(), all_rows=True)
         served.seed_trending(snapshot.latest_items(served.trending.history))
@@ -104,8 +101,9 @@ def load_difference(snapshot: Snapshot, known: Served, with_catalogue: bool) -> 
     ):
         return None
     rows = snapshot.item_rows(record.model, known.form, after_batch=known.as_of.batch)
-    catalogue: list[CatalogueEntry] | None = None
+    catalogue: list[pa.RecordBatch] | None = None
     if with_catalogue:
-        catalogue = [e for e in snapshot.catalogue() if known.catalogue.entry(e.item) != e]
+        changed = (known.catalogue.changed(batch) for batch in snapshot.catalogue_batches())
+        catalogue = [batch for batch in changed if len(batch)]
     withdrawn = snapshot.withdrawn_since(known.next_offsets)
     return Difference(record, rows, catalogue, withdrawn)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
 
 from predictor.attributes import AttributeIndex
-from predictor.catalogue import Catalogue
+from predictor.catalogue import Catalogue, as_batch, described
 from predictor.cold import ColdStart
 from predictor.content import ContentVectors
 from predictor.items import ItemTable, Positions
 from predictor.shortlist import OrderedItems
-from predictor.trending import Trending
+from predictor.trending import TRENDING_HALF_LIFE, Trending
 from recommender.content import COLD_RATINGS
 from recommender.ranking import rating_weight
 from recommender.rating_head import Mean
@@ -24,9 +26,6 @@ from storage.as_of import AsOf
 from storage.reading import CatalogueEntry, ModelRecord
 
 NO_MODEL = RowFormat(rank=0, ranking_rank=0)
-
-TRENDING_HALF_LIFE = 10_000
-"""Ratings, see the setting of this name."""
 
 
 class Served:
@@ -76,6 +75,23 @@ class Served:
         self._topic = topic
         self.advance(record.as_of if record else AsOf())
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the index of attributes, which is large and seldom changes."""
+        left_out = ("attributes", "as_of_json")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.attributes = AttributeIndex()
+        self.advance(self.as_of)
+
+    @property
+    def holders(self) -> list[object]:
+        """The objects that have the large arrays, these as long as there are items."""
+        self.content.vectors(len(self.items))
+        self.trending.reserve(len(self.items))
+        return [*self.items.holders, *self.catalogue.holders, self.content, self.trending]
+
     @property
     def model(self) -> int | None:
         """The model's number."""
@@ -111,15 +127,14 @@ class Served:
             "at": None if at is None else datetime.fromtimestamp(at, UTC).isoformat(),
         }
 
-    def load_items(self, items: list[str], rows: Rows) -> None:
+    def load_items(self, items: Iterable[str] | pa.Array, rows: Rows) -> None:
         """Begin with these rows of the item side, without taking their ratings for recent ones."""
         self.items = ItemTable.of(items, rows)
         self.catalogue = Catalogue(items=self.items)
 
-    def put_items(self, items: Sequence[str], rows: Rows) -> None:
+    def put_items(self, items: Sequence[str] | pa.Array, rows: Rows) -> None:
         """Set rows of the item side that have changed."""
-        self.items.add(items)
-        where = self.items.positions(items)
+        where = self.items.add(items)
         grown = rows.n - self.items.n[where]
         self.items.put_at(where, self.cold.blended(rows, self._vectors(where)))
         self.trending.add(where, np.maximum(grown, 0), self.as_of.rating_count)
@@ -179,24 +194,28 @@ class Served:
         """Ratings of late of each item, ``(n_items,)``; see `Trending`."""
         return self.trending.counts(len(self.items), self.as_of.rating_count)
 
-    def put_catalogue(self, entries: Sequence[CatalogueEntry]) -> None:
-        """Take up catalogue entries; their items can be recommended from now on, or no more."""
-        latest = list({entry.item: entry for entry in entries}.values())
-        names = [entry.item for entry in latest]
-        self.items.add(names)
-        positions = self.items.positions(names)
-        described: dict[int, CatalogueEntry] = {}
+    def put_catalogue(self, entries: Iterable[CatalogueEntry] | pa.RecordBatch) -> None:
+        """Take up catalogue entries; their items can be recommended from now on, or no more.
+
+        Parameters
+        ----------
+        entries : iterable of CatalogueEntry, or RecordBatch
+            The latter as of `Snapshot.catalogue_batches`, each item once.
+        """
+        batch = entries if isinstance(entries, pa.RecordBatch) else as_batch(entries)
+        positions = self.items.add(batch["item"])
+        looked_at = described(batch["attributes"]) | self.catalogue.described(positions)
+        some = np.flatnonzero(looked_at).tolist()
+        before = [self.catalogue.attributes_at(positions[place]) for place in some]
+        self.catalogue.put_at(positions, batch)
+        attributes: dict[int, Mapping[str, Any]] = {}
         gone: list[int] = []
         there: list[int] = []
-        for entry, position in zip(latest, positions.tolist(), strict=True):
-            before = self.catalogue.attributes_at(position)
-            if entry.attributes or before:
-                self.attributes.put(position, before, entry.attributes)
-                described[position] = entry
-                withdrawn = entry.attributes.get("available") is False
-                (gone if withdrawn else there).append(position)
-        self.catalogue.put_at(positions.tolist(), latest)
-        self.content.put(described.items())
+        for position, old in zip(positions[some].tolist(), before, strict=True):
+            attributes[position] = new = self.catalogue.attributes_at(position)
+            self.attributes.put(position, old, new)
+            (gone if new.get("available") is False else there).append(position)
+        self.content.put(attributes.items())
         self.items.withdraw(np.array(gone, np.intp), True)
         self.items.withdraw(np.array(there, np.intp), False)
         if self.cold.fitted:

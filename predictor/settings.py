@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import os
 
-from predictor.served import TRENDING_HALF_LIFE
+from pydantic import Field, field_validator
+
+from predictor.trending import TRENDING_HALF_LIFE
 from recommender.settings import ScaleSettings
 from service.settings import HttpSettings
 from storage.settings import KafkaSettings, PostgresSettings, PublishSettings, RedisSettings
@@ -72,6 +74,25 @@ class PredictorSettings(
         description="Users kept in memory: asked for again they cost no store, "
         "and they are answered for while both stores are away.",
     )
+
+    predictor_workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that serve from one copy of the item side in shared memory; Linux.",
+    )
+
+    @field_validator("predictor_workers")
+    @classmethod
+    def _shares_memory(cls, workers: int) -> int:
+        if workers > 1 and not hasattr(os, "memfd_create"):
+            raise ValueError("several workers share memory as only Linux has it; 1 is allowed here")
+        return workers
+
+    @property
+    def workers(self) -> int:
+        """Processes that serve."""
+        return self.predictor_workers
 
     @property
     def address(self) -> tuple[str, int]:

@@ -161,6 +161,11 @@ class OrderedItems:
         reach: Floats = np.float32(self._steepness) * lengths + np.float32(self._bias_weight) * bias
         return reach
 
+    @property
+    def holders(self) -> list[object]:
+        """The objects that have its arrays."""
+        return [self, self._ranking, self._factors]
+
     def put(self, positions: Positions, rows: Rows, popular: Floats, lengths: Floats) -> None:
         """Take over the rows at some positions; those of later items are left out.
 

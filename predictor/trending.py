@@ -11,6 +11,9 @@ from recommender.rows import Floats
 
 Doubles = npt.NDArray[np.float64]
 
+TRENDING_HALF_LIFE = 10_000
+"""Ratings, see the setting of this name."""
+
 _RESCALE_AT = 500  # half-lives; doubles hold twice as many
 _KEPT_HALF_LIVES = 5  # of the history read at a start: what came before counts 3 % together
 
@@ -74,9 +77,13 @@ class Trending:
             self._zero = clock
         self._counts[positions] += ratings * np.exp2((clock - self._zero) / self._half_life)
 
+    def reserve(self, n_items: int) -> None:
+        """Have room for so many items."""
+        self._grow(np.array([n_items - 1]))
+
     def counts(self, n_items: int, clock: int) -> Floats:
         """The faded counts, ``(n_items,)``."""
-        self._grow(np.array([n_items - 1]))
+        self.reserve(n_items)
         faded = self._counts[:n_items] * np.exp2((self._zero - clock) / self._half_life)
         counts: Floats = faded.astype(np.float32)
         return counts

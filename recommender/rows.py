@@ -135,10 +135,12 @@ class Rows:
         for name in _COLUMNS:
             getattr(self, name)[where] = getattr(rows, name)
 
-    def put_packed(self, start: int, packed: npt.NDArray[np.void]) -> None:
-        """Overwrite the rows from a position on by packed ones."""
-        for name in _COLUMNS:
-            getattr(self, name)[start : start + len(packed)] = packed[name]
+    def put_states(self, start: int, counts: Counts, states: npt.NDArray[np.void]) -> None:
+        """Overwrite the rows from a position on by counts and packed states."""
+        where = slice(start, start + len(states))
+        self.n[where] = counts
+        for name in states.dtype.names or ():
+            getattr(self, name)[where] = states[name]
 
     def take(self, where: npt.NDArray[np.intp]) -> Rows:
         """The rows at the positions ``where`` (a copy)."""

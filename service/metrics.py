@@ -11,6 +11,8 @@ from prometheus_client import REGISTRY, Counter, Histogram
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import Response
 
+from service import workers
+
 REQUESTS = Counter(
     "http_requests", "HTTP requests answered, by route and status.", ["method", "route", "status"]
 )
@@ -67,6 +69,10 @@ router = APIRouter(tags=["operations"])
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request) -> Response:
-    """Every metric of this process, in Prometheus's text format or OpenMetrics, as asked for."""
+    """Every metric of this service, in Prometheus's text format or OpenMetrics, as asked for."""
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(REGISTRY), media_type=None, headers={"Content-Type": content_type})
+    return Response(
+        encode(workers.registry() or REGISTRY),
+        media_type=None,
+        headers={"Content-Type": content_type},
+    )

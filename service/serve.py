@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeVar
 
@@ -18,6 +19,7 @@ from recommender.errors import InvalidSetting, MissingRequirement
 from recommender.settings import load
 from service.logs import configure_logs
 from service.settings import HttpSettings
+from service.workers import supervise
 
 log = structlog.get_logger(__name__)
 
@@ -27,10 +29,15 @@ CANNOT_START = 2
 """Exit status where the settings or the machine must be corrected first."""
 
 _KEEP_ALIVE = 30  # seconds; longer than clients' own (httpx: 5), so that the client closes first
+_HUNG = 30  # seconds without a sign of life after which a worker is replaced; loading may take 10
 _BACKLOG = 2048  # connections waiting to be accepted
 
 
-def serve(kind: type[SomeHttpSettings], build: Callable[[SomeHttpSettings], FastAPI]) -> NoReturn:
+def serve(
+    kind: type[SomeHttpSettings],
+    build: Callable[[SomeHttpSettings], FastAPI],
+    worker: Callable[[Path], FastAPI] | None = None,
+) -> NoReturn:
     """Run a service until SIGTERM or SIGINT, then let running requests end, and exit.
 
     Exit status 0 after a signal; 2 with one sentence on stderr where a setting is wrong or the
@@ -42,6 +49,9 @@ def serve(kind: type[SomeHttpSettings], build: Callable[[SomeHttpSettings], Fast
         The service's settings model, read from the environment.
     build : callable
         Makes the application from the settings.
+    worker : callable, optional
+        Makes it in one of several processes, where the settings want more than one; see
+        `service.workers.supervise`.
     """
     try:
         settings = load(kind)
@@ -50,24 +60,28 @@ def serve(kind: type[SomeHttpSettings], build: Callable[[SomeHttpSettings], Fast
     except (InvalidSetting, MissingRequirement) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(CANNOT_START)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            build(settings),
-            log_config=None,  # configure_logs has done it
-            access_log=False,  # it would write paths, so ids of people; /metrics counts
-            lifespan="on",
-            server_header=False,
-            backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=settings.http_shutdown_timeout,
-        )
+    several = worker is not None and settings.workers > 1
+    config = uvicorn.Config(
+        "" if several else build(settings),
+        factory=several,
+        workers=settings.workers if several else 1,
+        log_config=None,  # configure_logs has done it
+        access_log=False,  # it would write paths, so ids of people; /metrics counts
+        lifespan="on",
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=settings.http_shutdown_timeout,
+        timeout_worker_healthcheck=_HUNG,
     )
     host, port = listener.getsockname()[:2]
     log.info("listening", host=host, port=port)
+    if several and worker is not None:
+        sys.exit(supervise(config, listener, worker))
     # After its orderly end uvicorn raises the signal again: then it means success.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
-    server.run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=[listener])
     sys.exit(0)
 
 

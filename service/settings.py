@@ -49,6 +49,11 @@ class HttpSettings(Settings):
         return keys.partition(",")[0].strip() or None
 
     @property
+    def workers(self) -> int:
+        """Processes that serve."""
+        return 1
+
+    @property
     @abstractmethod
     def address(self) -> tuple[str, int]:
         """Host and port to listen on; port 0 takes a free one."""

@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import psycopg2
+import pyarrow as pa
 import tenacity
-from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, connection, make_dsn
 
 from recommender.errors import Unavailable
-from recommender.rows import RowFormat, Rows
+from recommender.rows import Counts, RowFormat, Rows
+from storage import arrow_reader
 from storage.as_of import AsOf, parse_offsets
-from storage.copied_rows import CopiedRows
 from storage.withdrawals import users_since
 
 Result = TypeVar("Result")
@@ -83,12 +84,13 @@ class ItemRows:
 
     Parameters
     ----------
-    items : list of str
+    items : pa.Array
+        Strings.
     rows : Rows
         In the order of the items.
     """
 
-    items: list[str]
+    items: pa.Array
     rows: Rows
 
 
@@ -186,8 +188,10 @@ class NoticedDrift:
 class Snapshot:
     """Reads that all see the same moment of the truth; made by `TruthReader.read`."""
 
-    def __init__(self, opened: connection) -> None:
+    def __init__(self, opened: connection, dsn: str, statement_timeout: float) -> None:
         self._connection = opened
+        self._dsn = dsn
+        self._statement_timeout = statement_timeout
 
     def fetch(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query; for what other modules of this room read."""
@@ -232,7 +236,7 @@ class Snapshot:
         model: int,
         row_format: RowFormat,
         after_batch: int | None = None,
-        progress: Callable[[int], None] = lambda _: None,
+        progress: Callable[[int, int], None] = lambda *_: None,
     ) -> ItemRows:
         """The item rows of a model: all, or those changed after a micro-batch.
 
@@ -242,33 +246,49 @@ class Snapshot:
         row_format : RowFormat
         after_batch : int, optional
         progress : callable
-            Is told after each part how many have been read.
+            Is told after each part how many have been read, and of how many.
 
         Raises
         ------
         ValueError
             If a stored row has another length than the model's settings say.
         """
-        query = "SELECT id, n, state FROM item_rows WHERE model = %s"
-        parameters: tuple[int, ...] = (model,)
+        query = f"SELECT id, n, state FROM item_rows WHERE model = {model:d}"
         if after_batch is not None:
-            query += " AND batch > %s"
-            parameters = (model, after_batch)
+            query += f" AND batch > {after_batch:d}"
         most = self.count_items(model)
-        found = CopiedRows(row_format, most, ROWS_PER_FETCH, progress)
+        progress(0, most)
+        rows = Rows.empty(most, row_format)  # memory that is not written to costs none
+        items: list[pa.Array] = []
+        length = 0
+        for batch in self._batches(query, most):
+            states = _states(row_format, batch["state"])
+            rows.put_states(length, _counts(batch["n"]), states)
+            items.append(batch["id"])
+            length += len(states)
+            progress(length, most)
+        return ItemRows(
+            pa.concat_arrays(items) if items else pa.array([], pa.string()),
+            rows if length == most else rows.take(np.arange(length)),
+        )
+
+    def catalogue_batches(self) -> Iterator[pa.RecordBatch]:
+        """The whole catalogue in any order: ``item``, ``title`` and ``attributes``, as JSON."""
         with self._connection.cursor() as cursor:
-            # One statement, however many rows: it may take as long as reading them in parts.
-            parts = 1 + most // ROWS_PER_FETCH
-            cursor.execute(
-                "SELECT set_config(name, (setting::bigint * %s)::text, true), setting"
-                " FROM pg_settings WHERE name = 'statement_timeout'",
-                (parts,),
-            )
-            (_, usual) = cursor.fetchone() or ("", "0")
-            copied = cursor.mogrify(query, parameters).decode()
-            cursor.copy_expert(f"COPY ({copied}) TO STDOUT (FORMAT binary)", found)
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", (usual,))
-        return ItemRows(*found.taken())
+            cursor.execute("SELECT count(*) FROM items")
+            (length,) = cursor.fetchone() or (0,)
+        yield from self._batches("SELECT item, title, attributes::text FROM items", length)
+
+    def _batches(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
+        """An answer of about so many rows; the same moment of the truth, over another connection.
+
+        One statement, however many rows: it may take as long as reading them in parts.
+        """
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT pg_export_snapshot()")
+            (moment,) = cursor.fetchone() or ("",)
+        parts = 1 + rows // ROWS_PER_FETCH
+        yield from arrow_reader.batches(self._dsn, moment, parts * self._statement_timeout, query)
 
     def users(
         self, model: int, row_format: RowFormat, users: Sequence[str], with_ratings: bool = True
@@ -470,7 +490,7 @@ class TruthReader:
                 reraise=True,
             ):
                 with attempt, self._connection() as opened:
-                    return work(Snapshot(opened))
+                    return work(Snapshot(opened, self._options(), self._statement_timeout))
         except psycopg2.Error as error:
             raise Unavailable("Postgres", str(error).strip() or type(error).__name__) from error
         raise AssertionError("tenacity ends by returning or raising")
@@ -511,7 +531,13 @@ class TruthReader:
             self._free.release()
 
     def _connect(self) -> connection:
-        opened: connection = psycopg2.connect(
+        opened: connection = psycopg2.connect(self._options())
+        opened.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
+        return opened
+
+    def _options(self) -> str:
+        """The connection string with the limits on waiting."""
+        return make_dsn(
             self._dsn,
             connect_timeout=max(2, math.ceil(self._connect_timeout)),
             # A server that vanished without a word is noticed within about the statement timeout.
@@ -522,8 +548,6 @@ class TruthReader:
             options=f"-c statement_timeout={int(self._statement_timeout * 1000)}",
             application_name="recommender-reader",
         )
-        opened.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
-        return opened
 
     def _drop_idle(self) -> None:
         with suppress(queue.Empty):
@@ -536,6 +560,26 @@ class TruthReader:
 def _is_lost(error: BaseException) -> bool:
     """Whether a connection was lost or not made, as against a statement that took too long."""
     return isinstance(error, LOST) and not isinstance(error, psycopg2.errors.QueryCanceled)
+
+
+def _counts(counts: pa.Array) -> Counts:
+    """Arrow's int32, none missing; its own `to_numpy` imports pandas where it is installed."""
+    return np.frombuffer(counts.buffers()[1], np.int32, len(counts), 4 * counts.offset)
+
+
+def _states(row_format: RowFormat, states: pa.Array) -> npt.NDArray[np.void]:
+    """Packed states out of Arrow's binary values, without a copy."""
+    size = row_format.state.itemsize
+    _, offsets, values = states.buffers()
+    ends = np.frombuffer(offsets, np.int32)[states.offset : states.offset + len(states) + 1]
+    if (np.diff(ends) != size).any():
+        raise ValueError(
+            f"stored rows do not have the {size} bytes of rank {row_format.rank} "
+            f"and ranking rank {row_format.ranking_rank}"
+        )
+    if not len(states):
+        return np.empty(0, row_format.state)
+    return np.frombuffer(values, row_format.state, len(states), int(ends[0]))
 
 
 def _packed(

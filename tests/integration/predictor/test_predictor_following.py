@@ -270,15 +270,16 @@ def test_while_a_model_is_loaded_readiness_says_how_much_of_it_is(
     writer, start, eventually, monkeypatch
 ):
     """Stopped after the first part of the rows; the limit is on this test's own waiting."""
-    monkeypatch.setattr("storage.reading.ROWS_PER_FETCH", 2)
+    monkeypatch.setattr("storage.arrow_reader.BYTES_PER_BATCH", 1)
     writer.hand_model()
     held, go_on = threading.Event(), threading.Event()
     read = Progress.read
 
-    def halting(self, items):
-        read(self, items)
-        held.set()
-        assert go_on.wait(10)
+    def halting(self, items, of):
+        read(self, items, of)
+        if items:
+            held.set()
+            assert go_on.wait(10)
 
     monkeypatch.setattr(Progress, "read", halting)
     with start(writer) as client:
@@ -286,5 +287,5 @@ def test_while_a_model_is_loaded_readiness_says_how_much_of_it_is(
         refused = client.get("/health/ready")
         go_on.set()
         assert refused.status_code == 503
-        assert "2 of 3 items have been loaded" in refused.json()["detail"]
+        assert "1 of 3 items have been loaded" in refused.json()["detail"]
         eventually(lambda: client.get("/health/ready").status_code == 200, "ready")

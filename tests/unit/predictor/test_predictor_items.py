@@ -38,7 +38,7 @@ def test_an_item_keeps_its_position_and_takes_its_last_row():
     items = ItemTable(FORM)
     items.add(["x", "y"])
     items.put(["y", "z", "y"], rows([1, 2, 3]))
-    assert items.ids == ["x", "y", "z"]
+    assert list(items.ids) == ["x", "y", "z"]
     assert items.n.tolist() == [0, 3, 2]
 
 
