@@ -48,6 +48,8 @@ log = structlog.get_logger(__name__)
 
 # Rows and ratings read from Postgres at once while the projection is written anew.
 _CHUNK = 20_000
+# Seconds without a micro-batch after which it is looked whether Redis still has the last one.
+_LOOKED_AFTER = 1.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Projector:
         store: TaskStore | None = None
         try:
             self._bring_up_to_date()
-            while (committed := self._queue.get()) is not None and not self._stopping.is_set():
+            while (committed := self._next()) is not None and not self._stopping.is_set():
                 try:
                     store = store or TaskStore(self._settings.postgres_dsn)
                     self._follow(store, committed)
@@ -132,6 +134,25 @@ class Projector:
         finally:
             if store is not None:
                 store.close()
+
+    def _next(self) -> Committed | None:
+        """The next micro-batch; while there is none, see to it that Redis keeps what it has."""
+        while True:
+            try:
+                return self._queue.get(timeout=_LOOKED_AFTER)
+            except queue.Empty:
+                if not self._is_whole():
+                    log.warning("projection lost", batch=self._done)
+                    self._bring_up_to_date()
+                    self._finished(self._done)
+
+    def _is_whole(self) -> bool:
+        """Whether Redis is there, and has not lost what was written."""
+        try:
+            there = self._projection.reaches()
+        except RedisError:
+            return False
+        return there is not None and there.batch >= self._done
 
     def _finished(self, batch: int) -> None:
         with self._progress:

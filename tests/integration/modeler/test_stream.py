@@ -109,6 +109,8 @@ def test_redis_is_a_projection_that_comes_back(running: Modeler) -> None:
         assert (rated["i1"], rated["i2"]) == (5.0, 2.0)
 
         client.flushall()
+        modeler.wait_for(lambda: projected(3), "the projection, though nothing is learned")
+        client.flushall()
         modeler.send([("u2", "i3", 1.0)])
         modeler.wait_for(lambda: projected(4), "the projection written anew")
         assert client.get(keys.user("u1")) == n.to_bytes(4, "little") + bytes(state)
