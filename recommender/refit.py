@@ -16,6 +16,7 @@ or how many at once.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -37,7 +38,7 @@ from recommender.refit_threads import Threads
 from recommender.settings import Settings
 
 # Lists of so many users are enough to see whether the ranking still improves.
-_VALIDATION_USERS = 300
+_VALIDATION_USERS = 1000
 _RANKING_EPOCHS_A_LOOK = 2  # judging lists costs as much as an epoch
 _ROWS_A_FACTOR, _FEWEST_FACTORS = 3, 8
 # Before averaging: by then the vectors have found their directions.
@@ -349,19 +350,20 @@ def _until_no_better(
     if made.rating_max <= relevant:
         relevant = relevant_rating(made.rating_min, made.rating_max, share=7 / 9)
 
-    def ranking_error(number: int) -> float:
+    def ndcg(number: int) -> npt.NDArray[np.float64] | None:
         learning.ranking_epoch(number)
         if number % _RANKING_EPOCHS_A_LOOK and number != settings.refit_ranking_epochs:
             told(Epoch("ranking", number, settings.refit_ranking_epochs))
-            return np.inf
+            return None
         learning.average()
-        quality = float(rank(model, part, some, relevant=relevant).figures()["ndcg_at_10"])
+        found = rank(model, part, some, relevant=relevant).ndcg
         learning.average()
+        quality = float(found.mean()) if len(found) else math.nan
         told(Epoch("ranking", number, settings.refit_ranking_epochs, quality))
-        return -quality
+        return found
 
     patience = settings.refit_patience * _RANKING_EPOCHS_A_LOOK
-    return epochs, _best(ranking_error, settings.refit_ranking_epochs, patience, 1)
+    return epochs, _last_good(ndcg, settings.refit_ranking_epochs, patience)
 
 
 def _best(error: Callable[[int], float], limit: int, patience: int, first: int) -> int:
@@ -374,6 +376,33 @@ def _best(error: Callable[[int], float], limit: int, patience: int, first: int) 
         elif np.isfinite(lowest) and number - best >= patience:
             break
     return best
+
+
+def _last_good(
+    ndcg: Callable[[int], npt.NDArray[np.float64] | None], limit: int, patience: int
+) -> int:
+    """The last epoch whose lists were not surely worse than the best, until `patience` were.
+
+    Surely: by more than one standard error of the mean difference over the users (the rule of one
+    standard error: Breiman et al., 1984). In doubt the later epoch: the mean of more epochs has
+    less noise, and some hundred users' lists show that of one draw only. `ndcg` gives each user's
+    figure after an epoch, the same users each time, or None where nobody looked.
+    """
+    last, best = limit, np.zeros(0)
+    for number in range(1, limit + 1):
+        found = ndcg(number)
+        if found is None:
+            continue
+        if not len(found):
+            return limit
+        lost = best - found if len(best) else np.zeros(1)
+        if lost.mean() <= lost.std() / math.sqrt(len(lost)):
+            last = number
+        elif number - last >= patience:
+            break
+        if not len(best) or lost.mean() < 0:
+            best = found
+    return last
 
 
 def _columns(ratings: IndexedRatings) -> Ratings:
