@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
@@ -20,6 +21,7 @@ from redis.exceptions import RedisError
 from recommender.errors import Unavailable
 from storage import keys, rated
 from storage.as_of import AsOf
+from storage.gathering import Gathering
 
 ITEMS_PER_READ = 5_000
 """Rows asked for in one MGET: some 2 MB, so that Redis is never held up for more than a few ms."""
@@ -98,6 +100,7 @@ class ProjectionReader:
         # A blocking read holds its connection for as long as it waits: it has a client of its own,
         # whose answers may take that much longer.
         self._blocking = self._client(url, timeout + self.LONGEST_WAIT)
+        self._users: dict[tuple[int, bool], Gathering[str, UserReading]] = {}
 
     LONGEST_WAIT = 30.0
     """Seconds that `changes` may be told to wait at most."""
@@ -139,17 +142,33 @@ class ProjectionReader:
     async def users(
         self, model: int, users: Sequence[str], with_ratings: bool = True
     ) -> list[UserReading]:
-        """Rows of some users, in their order, and where wanted their ratings; one round trip."""
+        """Rows of some users, in their order, and where wanted their ratings.
+
+        One round trip, shared with whoever else asks while Redis is answering.
+        """
+        kind = model, with_ratings
+        if (gathering := self._users.get(kind)) is None:
+            self._users.clear()  # of a model that serves no more
+            for wanted in (False, True):
+                ask = partial(self._ask_for_users, model, wanted)
+                self._users[model, wanted] = Gathering(ask)
+            gathering = self._users[kind]
+        return list(await gathering.answers(users))
+
+    async def _ask_for_users(
+        self, model: int, with_ratings: bool, users: Sequence[str]
+    ) -> list[UserReading]:
         names = keys.Keys(self._prefix, model)
         async with _answering():
+            wanted = [names.user(user) for user in users]
+            if with_ratings:
+                wanted += [names.rated(user) for user in users]
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.hget(names.state, "batch")
-            pipeline.mget([names.user(user) for user in users])
-            if with_ratings:
-                for user in users:
-                    pipeline.get(names.rated(user))
-            found, rows, *ratings = await pipeline.execute()
+            pipeline.mget(wanted)
+            found, values = await pipeline.execute()
             batch = None if found is None else int(found)
+            rows, ratings = values[: len(users)], values[len(users) :]
             if not with_ratings:
                 return [UserReading(row, None, batch) for row in rows]
             return [

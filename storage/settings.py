@@ -43,7 +43,7 @@ class KafkaSettings(Settings):
         description="Seconds in which Kafka must acknowledge a record; then it is given up.",
     )
     kafka_linger: float = Field(
-        0.001,
+        0.0002,
         ge=0,
         le=1,
         allow_inf_nan=False,
