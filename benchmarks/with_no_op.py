@@ -9,6 +9,8 @@ from __future__ import annotations
 import runpy
 import sys
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
@@ -33,12 +35,22 @@ def with_no_op(app: FastAPI) -> FastAPI:
     return app
 
 
+def worker_with_no_op(worker: Callable[[Path], FastAPI], meeting: Path) -> FastAPI:
+    """What one of several worker processes serves."""
+    return with_no_op(worker(meeting))
+
+
 def main(name: str) -> None:
     """Run a service with the settings of the environment."""
     product = service.serve.serve
 
-    def serve(kind: type[HttpSettings], build: Callable[[HttpSettings], FastAPI]) -> None:
-        product(kind, lambda settings: with_no_op(build(settings)))
+    def serve(
+        kind: type[HttpSettings],
+        build: Callable[[HttpSettings], FastAPI],
+        worker: Callable[[Path], FastAPI] | None = None,
+    ) -> None:
+        several = None if worker is None else partial(worker_with_no_op, worker)
+        product(kind, lambda settings: with_no_op(build(settings)), several)
 
     # A service's own start is left as it is, whatever else it does; only what it serves has more.
     setattr(service.serve, "serve", serve)  # noqa: B010  (a type checker refuses an assignment)
@@ -46,4 +58,6 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    from benchmarks import with_no_op as importable  # worker processes find its functions by name
+
+    importable.main(sys.argv[1])
