@@ -29,13 +29,15 @@ from storage.settings import RedisSettings
 
 # Commands sent before their answers are read: bounds the memory on both ends.
 _PER_ROUND_TRIP = 10_000
-# Entries kept for readers that fall behind; one further back reads everything again.
-_KEPT_CHANGES = 10_000
+# Entries kept for readers that fall behind, some minutes; one further back reads everything again.
+_KEPT_CHANGES = 2_000
 # Raised where the values of the keys change their form: what another release wrote is none then,
 # and is written anew.
 _FORMAT = b"2"
-# Above so many changed users the entry does not list them: readers forget all that they keep.
-_LISTED_USERS = 1_000
+# Above so many changed users the entry does not list them: readers forget all that they keep. With
+# ratings replayed for others a live micro-batch changes a thousand; all entries together stay below
+# some 100 MB.
+_LISTED_USERS = 5_000
 # To many keys at once, as MSET does: a command for each would cost several times as much.
 _APPEND = "for place, key in ipairs(KEYS) do redis.call('APPEND', key, ARGV[place]) end"
 
