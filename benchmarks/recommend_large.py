@@ -62,7 +62,11 @@ def recommend_large(
     """`GET /recommend` of ten items out of very many, beside a route that does nothing."""
     size = Size(items, users, rank, ranking_rank)
     asked = [Request(f"/recommend?user={user_id(n * 7919 % users)}&n={_N}") for n in range(users)]
-    environment = {"RECOMMENDER_PREDICTOR_WORKERS": str(workers)}
+    environment = {
+        "RECOMMENDER_PREDICTOR_WORKERS": str(workers),
+        # The changes are in Redis alone; after a quiet while the truth, which has none, is asked.
+        "RECOMMENDER_IDLE_SECONDS": "30",
+    }
     with serving(size, workers, environment) as running:
         memory = {"after_start": _megabytes(running.predictor.pid)}
         # Several workers keep users each for itself, and chance decides who is asked for whom.
