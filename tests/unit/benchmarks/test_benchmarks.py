@@ -75,7 +75,7 @@ def test_no_method_beats_the_noise_of_generated_data() -> None:
 def test_fit_judges_both_by_the_same_ratings(spark: object) -> None:
     size = ["--users=120", "--items=100", "--ratings=2500", "--rank=4", "--repeats=1"]
 
-    found = figures("fit", *size, "--epochs=4")
+    found = figures("fit", *size, "--epochs=2")
 
     ours, theirs = found["methods"]["refit"], found["methods"]["als"]
     assert found["methods"]["refit_on_spark"]["rmse_warm"] == ours["rmse_warm"]
