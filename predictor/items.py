@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,27 @@ FIRST_CAPACITY = 1024
 
 PART = 4096
 """Vectors worked on at a time: 2 MB at rank 64 in double precision."""
+
+
+@dataclass
+class _Marks:
+    """What is kept of each item beside its row.
+
+    Attributes
+    ----------
+    lengths : (capacity,) float32
+        Of its vector in the head that ranks.
+    guessed : (capacity,) bool
+        Whether its row is predicted from attributes.
+    """
+
+    lengths: Floats
+    guessed: npt.NDArray[np.bool_]
+
+    @staticmethod
+    def empty(capacity: int) -> _Marks:
+        """For so many items, of which nothing is known."""
+        return _Marks(np.zeros(capacity, np.float32), np.zeros(capacity, np.bool_))
 
 
 class ItemTable:
@@ -56,8 +78,7 @@ class ItemTable:
         self._index = IdIndex(self.ids)
         self._rows = Rows.empty(FIRST_CAPACITY, form)
         self.ordered: OrderedItems | None = None
-        self._lengths = np.zeros(FIRST_CAPACITY, np.float32)
-        self._guessed = np.zeros(FIRST_CAPACITY, np.bool_)
+        self._marks = _Marks.empty(FIRST_CAPACITY)
         self._withdrawn = np.zeros(0, np.intp)
         self._sorted = np.zeros(0, np.int32)
         self._popularity: Floats | None = None
@@ -73,8 +94,7 @@ class ItemTable:
         table.ids.extend(_strings(items))
         table._index.extend()
         table._rows = rows
-        table._lengths = np.zeros(len(rows), np.float32)
-        table._guessed = np.zeros(len(rows), np.bool_)
+        table._marks = _Marks.empty(len(rows))
         places = np.arange(len(rows))
         table._count(places, 1)
         table._measure(places)
@@ -87,7 +107,7 @@ class ItemTable:
     @property
     def holders(self) -> list[object]:
         """The objects that have its large arrays."""
-        found: list[object] = [self._rows, self.ids, self._index]
+        found: list[object] = [self._rows, self._marks, self.ids, self._index]
         return found if self.ordered is None else [*found, *self.ordered.holders]
 
     def __len__(self) -> int:
@@ -137,12 +157,12 @@ class ItemTable:
     @property
     def lengths(self) -> Floats:
         """Length of each item's vector in the head that ranks, ``(n_items,)``."""
-        return self._lengths[: len(self.ids)]
+        return self._marks.lengths[: len(self.ids)]
 
     @property
     def guessed(self) -> npt.NDArray[np.bool_]:
         """Items without a rating whose rows are predicted from attributes, ``(n_items,)``."""
-        return self._guessed[: len(self.ids)]
+        return self._marks.guessed[: len(self.ids)]
 
     def rows(self, positions: Positions) -> Rows:
         """A copy of some rows."""
@@ -245,8 +265,10 @@ class ItemTable:
             places[unknown] = self._index.find(new)
             if len(self.ids) > len(self._rows):
                 self._rows = self._rows.grown(capacity(len(self._rows), len(self.ids)))
-                self._lengths = grown(self._lengths, len(self.ids))
-                self._guessed = grown(self._guessed, len(self.ids))
+                self._marks = _Marks(
+                    grown(self._marks.lengths, len(self.ids)),
+                    grown(self._marks.guessed, len(self.ids)),
+                )
             self._popularity = None
         return places
 
@@ -263,14 +285,14 @@ class ItemTable:
         self._measure(places)
         if self.ordered is not None:
             popular = self._popular(self._rows.n[places])
-            self.ordered.put(places, self._rows, popular, self._lengths[places])
-        self._guessed[places] = False
+            self.ordered.put(places, self._rows, popular, self._marks.lengths[places])
+        self._marks.guessed[places] = False
         self._popularity = self._most_rated = None
 
     def guess(self, where: Positions, rows: Rows) -> None:
         """Set rows predicted from attributes, of items that have no rating."""
         self.put_at(where, rows)
-        self._guessed[where] = True
+        self._marks.guessed[where] = True
 
     def _count(self, places: Positions, sign: int) -> None:
         """Put rows into the sums over rated items, or take them out."""
@@ -284,7 +306,7 @@ class ItemTable:
         """Keep the lengths of some vectors."""
         vectors = self._rows.ranking if self._rows.format.ranking_rank else self._rows.factors
         for some in _parts(places):
-            self._lengths[some] = np.linalg.norm(vectors[some], axis=1)
+            self._marks.lengths[some] = np.linalg.norm(vectors[some], axis=1)
 
 
 def _parts(places: Positions) -> Iterator[Positions]:
