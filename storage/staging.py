@@ -30,6 +30,10 @@ def slot_of(batch: int) -> int:
     return batch % SLOTS
 
 
+# Of a page read out of order, beside one in order. Rows in use are in memory, or on disks without
+# heads; by Postgres' own 4 a live micro-batch reads a model of 100,000 rows whole for its thousand.
+_PAGE_COST = 1.1
+
 # A last page, or one with longer ids, holds fewer ratings than are looked for on it.
 _OVERSAMPLING = 1.2
 
@@ -92,6 +96,8 @@ class TaskStore:
 
     def __init__(self, dsn: str) -> None:
         self._connection = postgres.connect(watchful(dsn), autocommit=True)
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"SET random_page_cost = {_PAGE_COST}")
 
     def close(self) -> None:
         """Close the connection."""
