@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from pyspark import RDD, StorageLevel
@@ -62,7 +61,7 @@ class Piece:
 
 
 class OnSpark:
-    """Learns ratings by tasks of Spark's (a `Learner`); a context manager.
+    """Learns ratings by tasks of Spark's (a `Learner`), until it is closed.
 
     Parameters
     ----------
@@ -84,15 +83,8 @@ class OnSpark:
         self._rounds: list[RDD[Blocks]] = []
         self._send(ratings)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let the executors forget the ratings."""
         for blocks in self._rounds:
             blocks.unpersist()
 

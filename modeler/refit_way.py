@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -14,8 +15,6 @@ from recommender.refit_blocks import Learner
 from recommender.settings import load
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from pyspark.sql import SparkSession
 
 WayName = Literal["process", "spark"]
@@ -61,7 +60,7 @@ def way(name: WayName, spark: Callable[[], SparkSession]) -> Way:
     def on_spark(ratings: Ratings, settings: RefitSettings) -> AbstractContextManager[Learner]:
         from modeler.refit_spark import OnSpark
 
-        return OnSpark(spark(), ratings, settings.refit_blocks)
+        return closing(OnSpark(spark(), ratings, settings.refit_blocks))
 
     return on_spark
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -158,9 +158,10 @@ class Refitted:
         return {name: value for name, value in named.items() if value is not None}
 
 
-def in_threads(ratings: Ratings, settings: RefitSettings) -> Threads:
+def in_threads(ratings: Ratings, settings: RefitSettings) -> AbstractContextManager[Learner]:
     """The way in one process, with as many threads as it has cores, or as the settings say."""
-    return Threads(ratings, settings.refit_blocks, settings.refit_threads or os.cpu_count() or 1)
+    threads = settings.refit_threads or os.cpu_count() or 1
+    return closing(Threads(ratings, settings.refit_blocks, threads))
 
 
 def refit(

@@ -6,8 +6,6 @@ The kernels are compiled and hold no lock of Python's; they work on the model's 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
 from recommender.history import Ratings
 from recommender.model import MemoryModel
@@ -15,7 +13,7 @@ from recommender.refit_blocks import RankingEpoch, RatingEpoch, cut, members
 
 
 class Threads:
-    """Learns ratings in threads (a `Learner`); a context manager.
+    """Learns ratings in threads (a `Learner`), until it is closed.
 
     Parameters
     ----------
@@ -31,15 +29,8 @@ class Threads:
         self._cut = dict(cut(ratings, blocks))
         self._pool = ThreadPoolExecutor(min(blocks, threads))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the threads."""
         self._pool.shutdown()
 
     def learn(self, epoch: RatingEpoch | RankingEpoch, model: MemoryModel) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_any_number_of_workers_learns_what_one_process_learns(
         ModelSettings(),
         settings,
         told["spark"].append,
-        lambda ratings, given: OnSpark(spark, ratings, given.refit_blocks, workers),
+        lambda ratings, given: closing(OnSpark(spark, ratings, given.refit_blocks, workers)),
     )
 
     assert told["spark"] == told["process"] != []
