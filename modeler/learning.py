@@ -196,7 +196,6 @@ class Learning:
             .option("maxOffsetsPerTrigger", self._way.largest)
             .option("kafka.fetch.max.wait.ms", _FETCH_WAIT_MS)
             .option("kafka.max.poll.records", _POLL_RECORDS)
-            .option("kafka.receive.buffer.bytes", -1)
             .load()
             .select("topic", "partition", "offset", "timestamp", "key", "value")
         )
