@@ -109,7 +109,7 @@ def test_what_is_left_alone(value: bytes) -> None:
     assert parsed(value) is None
 
 
-@pytest.mark.parametrize("field, longest", [("user", 256), ("item", 256), ("event_id", 128)])
+@pytest.mark.parametrize(("field", "longest"), [("user", 256), ("item", 256), ("event_id", 128)])
 def test_ids_that_are_too_long_are_left_alone(field: str, longest: int) -> None:
     record = {"user": "u", "item": "i", "rating": 4.0, "timestamp": 1.0, "event_id": "e"}
 
