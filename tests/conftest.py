@@ -1,4 +1,4 @@
-"""Real stores and Spark for the tests: each started once by a worker of the run that asks for it."""
+"""Real stores and Spark for tests, each started once by a worker of the run that asks for it."""
 
 from __future__ import annotations
 
