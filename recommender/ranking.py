@@ -84,7 +84,7 @@ def blend_with_head(
         most = head.max(axis=-1, keepdims=True, initial=0)
         scale = np.where(most > 0, 1 / np.maximum(most, 1e-9), 0).astype(np.float32)
     else:
-        scale = np.float32(1 / max(highest, 1e-9) if highest > 0 else 0)
+        scale = np.asarray(1 / max(highest, 1e-9) if highest > 0 else 0, np.float32)
     predicted *= np.float32(rating_weight(low, high))
     predicted += head * scale
     predicted += newcomer_weight(user_counts)[..., None] * share
