@@ -146,7 +146,9 @@ class KeptUsers:
             del self._outdated[key]
             kept = self._kept.get(key)
             if kept is not None and key[0] == model and kept.row_age != self._age:
-                (found.rows if kept.rated_age == self._age else found.whole).append(key[1])
+                # Of whom nobody has wanted the ratings they are not read now either.
+                row_alone = kept.rated_age == self._age or kept.user.rated is None
+                (found.rows if row_alone else found.whole).append(key[1])
         self._any_outdated.clear()
         return found
 

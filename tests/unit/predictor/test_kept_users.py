@@ -120,6 +120,12 @@ def test_without_a_word_on_who_has_rated_anybody_may_have(kept, user):
     assert kept.outdated(1, 10) == ([], ["alice"])
 
 
+def test_ratings_that_nobody_asked_for_are_not_read_again(kept, user):
+    kept.put(1, replace(user("alice"), rated=None), kept.changes)  # as for a prediction
+    kept.forget(1, ["alice"], rated=["alice"])
+    assert kept.outdated(1, 10) == (["alice"], [])
+
+
 def test_a_row_read_again_does_not_outlive_the_next_change(kept, user):
     alice = user("alice", rated={"a": 5.0})
     kept.put(1, alice, kept.changes)
