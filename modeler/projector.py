@@ -231,14 +231,16 @@ class Projector:
             if side == "user":
                 reached(Step.HALF_PROJECTED)
         self._projection.put_ratings(*_in_log_order(ratings))
+        rated = set(pc.unique(ratings["user"]).to_pylist())
         withdrawn = committed.withdrawn
         if withdrawn.users:
             self._withdraw(withdrawn)
             changed["user"] = list({*changed["user"], *withdrawn.users})
             changed["item"] = list({*changed["item"], *withdrawn.items})
+            rated |= set(withdrawn.users)
         reached(Step.ENTRY_AHEAD)
         self._projection.announce(
-            committed.as_of, changed["user"], changed["item"], items, withdrawn.users
+            committed.as_of, changed["user"], changed["item"], items, withdrawn.users, list(rated)
         )
 
     def _withdraw(self, withdrawn: Withdrawn) -> None:

@@ -84,15 +84,19 @@ def build(settings: PredictorSettings, directory: Path | None = None) -> FastAPI
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         following = asyncio.create_task(follower.run(), name="follower")
+        keeping = asyncio.create_task(
+            user_reader.keep_current(lambda: follower.served), name="kept users"
+        )
         if isinstance(follower, SharedFollower):
             await follower.attach(ATTACHED_WITHIN)
         try:
             yield
         finally:
             # Again: a client library may swallow a cancellation that comes with an answer.
-            while not following.done():
-                following.cancel()
-                await asyncio.wait([following], timeout=1)
+            while running := [task for task in (following, keeping) if not task.done()]:
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running, timeout=1)
             await projection.close()
             truth.close()
 
