@@ -20,8 +20,10 @@ import structlog
 import tenacity
 
 from predictor import metrics
+from predictor.head_start import HeadStart
 from predictor.kept import KeptUsers
-from predictor.loading import Progress, load, load_difference
+from predictor.loading import load, load_difference
+from predictor.progress import Progress
 from predictor.served import Served
 from recommender.clock import SYSTEM_CLOCK, Clock
 from recommender.errors import Unavailable
@@ -67,6 +69,8 @@ class Follower:
     kept : KeptUsers
         Is told which users have changed, in any way.
     clock : Clock
+    head_start : HeadStart, optional
+        What is being read already.
 
     Attributes
     ----------
@@ -91,7 +95,9 @@ class Follower:
         kept: KeptUsers,
         forget: Callable[[list[str] | None], object] = lambda _: None,
         clock: Clock = SYSTEM_CLOCK,
+        head_start: HeadStart | None = None,
     ) -> None:
+        self._head_start = head_start
         self._projection = projection
         self._truth = truth
         self._scale = scale
@@ -104,7 +110,7 @@ class Follower:
         self._clock = clock
         self._served: Served | None = None
         self.current = False
-        self.progress = Progress()
+        self.progress = head_start.progress if head_start else Progress()
         self.lag: int | None = None
         self._changed = asyncio.Condition()
         self._place: tuple[int, str] | None = None  # model, last entry of its stream taken over
@@ -267,9 +273,10 @@ class Follower:
                 return
         served = await self._ask(
             lambda snapshot: load(
-                snapshot, self._scale, self._topic, self._half_life, self.progress
+                snapshot, self._scale, self._topic, self._half_life, self.progress, self._head_start
             )
         )
+        self._head_start = None
         self._catalogue_read(begin)
         metrics.LOADS.labels("all").inc()
         if served.model is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -247,7 +248,11 @@ class ItemTable:
         bias_weight : float
             What a person's score has of an item's bias.
         """
-        return OrderedItems(self._rows, self._popular(self.n), self.lengths, bias_weight)
+        return self.to_order(bias_weight)()
+
+    def to_order(self, bias_weight: float) -> Callable[[], OrderedItems]:
+        """What puts in order the items that there are now; meanwhile further ones may be added."""
+        return partial(OrderedItems, self._rows, self._popular(self.n), self.lengths, bias_weight)
 
     @property
     def gram(self) -> Floats:

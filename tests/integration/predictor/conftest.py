@@ -22,6 +22,7 @@ from local.postgres import Postgres
 from local.processes import Children
 from local.redis_server import RedisServer
 from predictor.app import build
+from predictor.head_start import HeadStart
 from predictor.settings import PredictorSettings
 from storage.schema import migrate
 from tests.fakes.hand_model import ITEMS, USERS
@@ -217,13 +218,15 @@ def start() -> Callable[..., Any]:
     """Starts a predictor: ``with start(writer, setting=value) as client``."""
 
     @contextmanager
-    def started(writer: Writer, **changed: Any) -> Iterator[TestClient]:
+    def started(
+        writer: Writer, head_start: HeadStart | None = None, **changed: Any
+    ) -> Iterator[TestClient]:
         settings = PredictorSettings(
             postgres_dsn=writer.dsn,
             redis_url=writer.url,
             **{"idle_seconds": 0.5, "refresh_seconds": 0.2, "redis_timeout": 0.5, **changed},
         )
-        with TestClient(build(settings)) as client:
+        with TestClient(build(settings, head_start=head_start)) as client:
             yield client
 
     return started
