@@ -111,7 +111,12 @@ def live_race(
     """
     with stores() as (stack, children), closing(psycopg2.connect(stack.postgres.dsn())) as truth:
         truth.autocommit = True
-        modeler = start_modeler(stack, children, {"keeper_stretch": micro_batch})
+        settings = {
+            "keeper_stretch": micro_batch,
+            "rating_min": dataset.rating_min,
+            "rating_max": dataset.rating_max,
+        }
+        modeler = start_modeler(stack, children, settings)
         stream = _Stream(stack, modeler, truth, micro_batch)
         stream.await_true("SELECT count(*) FROM models WHERE status = 'serving'", 1)
         with _race(stack, contestants) as names:
