@@ -1,8 +1,8 @@
 """Does a race of eight settings take out the hopeless soon, keep the good, and find the best?
 
 In memory, with the engine's own arithmetic and the race's own mathematics (`recommender.race`,
-which the live modeler judges by, too). In hindsight each setting is run alone over the whole
-stream.
+which the live modeler judges by, too), or on the live stream by the product itself
+(`benchmarks.live_race`). In hindsight each setting is run alone over the whole stream, in memory.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import typer
 
 from benchmarks.accuracy import movielens
+from benchmarks.live_race import live_race
 from benchmarks.report import Json, show
 from recommender.datasets import Dataset, load
 from recommender.generate import world
@@ -50,6 +51,13 @@ def race(
     equals: Annotated[
         int, typer.Option(min=0, help="Races of eight that differ in their seed alone, each order.")
     ] = 5,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="One race, in order of time, by the product: Kafka, Spark, Postgres and Redis.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Who is taken out of a race when, and how good its leader is in hindsight."""
@@ -58,6 +66,9 @@ def race(
         ratings, about = world(_USERS, _ITEMS, _SEED).dataset(size), "generated"
     else:
         ratings, about = load(path), path.stem
+    if live:
+        show("race", {"data": about, **raced_live(ratings, micro_batch)}, as_json)
+        return
     rows = np.arange(len(ratings))
     orders = {
         name: ratings.take(order)
@@ -97,20 +108,46 @@ def judged(dataset: Dataset, micro_batch: int) -> dict[str, dict[str, Any]]:
         hindsight, and the share by which the leader's RMSE is above its.
     """
     race = _run(dataset, CONTESTANTS, micro_batch)
-    rmse = {}
-    for name, model in _models(dataset, CONTESTANTS).items():
-        errors = learn_in_order(model, dataset.indexed(), micro_batch)
-        rmse[name] = sum(errors, start=Errors()).rmse
-    best = min(rmse, key=lambda name: rmse[name])
+    rmse = _in_hindsight(dataset, micro_batch)
     return {
         "rmse": rmse,
         "out": {one.name: one.after for one in race.pruned},
-        "summary": {
-            "leader": race.leader,
-            "best_in_hindsight": best,
-            "leader_above_best": rmse[race.leader] / rmse[best] - 1,
-            "still_running": len(race.running),
-        },
+        "summary": {**_compared(rmse, race.leader), "still_running": len(race.running)},
+    }
+
+
+def raced_live(dataset: Dataset, micro_batch: int) -> dict[str, Any]:
+    """The same race by the product, over the ratings in order of time; its figures."""
+    in_time = dataset.take(dataset.by_time())
+    found, told = live_race(in_time, CONTESTANTS, micro_batch)
+    rmse = _in_hindsight(in_time, micro_batch)
+    return {
+        "ratings": len(dataset),
+        "micro_batch": micro_batch,
+        **_compared(rmse, found.leader),
+        "still_running": len(found.rmse),
+        "out_after": found.out,
+        "learned_until_retired": found.learned,
+        "prequential_rmse": rmse,
+        "prequential_rmse_live": found.rmse,
+        **told,
+    }
+
+
+def _in_hindsight(dataset: Dataset, micro_batch: int) -> dict[str, float]:
+    """Prequential RMSE of each setting alone, over the whole stream."""
+    return {
+        name: sum(learn_in_order(model, dataset.indexed(), micro_batch), start=Errors()).rmse
+        for name, model in _models(dataset, CONTESTANTS).items()
+    }
+
+
+def _compared(rmse: Mapping[str, float], leader: str) -> dict[str, Any]:
+    best = min(rmse, key=lambda name: rmse[name])
+    return {
+        "leader": leader,
+        "best_in_hindsight": best,
+        "leader_above_best": rmse[leader] / rmse[best] - 1,
     }
 
 

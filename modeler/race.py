@@ -87,7 +87,7 @@ def status(as_json: AsJson = False) -> None:
     cost = found["cost"]
     console.print(
         f"cost: {cost['copies']} copies (the race may have {cost['width']} contestants), "
-        f"{cost['rows']:,} rows, about {cost['share']:.0%} of a micro-batch's time"
+        f"{cost['rows']:,} rows, at most {cost['share']:.0%} of a micro-batch's time"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import psycopg2
 import pytest
 
+from benchmarks.live_race import standing
 from modeler.keeper_settings import KeeperSettings
 from modeler.race_keeping import RaceKeeping
 from recommender.errors import InvalidInput, Refused
@@ -82,6 +83,11 @@ def test_the_hopeless_is_taken_out_and_the_leader_promoted_where_that_is_switche
     assert found["contestants"][0]["ratings"] == 256
     assert [one["model"] for one in found["out"]] == [2]
     # 64 micro-batches of 4 ratings each, until the second was taken out in the last look
+    told = standing(found, {1: "serves", 2: "hopeless", 3: "better"})
+    assert told is not None
+    assert (told.leader, told.judged, told.learned) == ("better", 256, {"hopeless": 256})
+    assert f"after {told.out['hopeless']} ratings" in registry.model(2).reason
+    assert list(told.rmse) == ["better", "serves"]
     best, serves, out = (one["curve"] for one in (*found["contestants"], *found["out"]))
     assert [point["ratings"] for point in best] == [4 * number for number in range(1, 65)]
     assert len(serves) == len(out) == 64
