@@ -11,6 +11,9 @@ from predictor.served import Served
 from predictor.users import User
 from recommender.rows import Floats
 
+_FEW = 4
+"""Items up to which one product of vectors after the other is quicker: 3 µs each, beside 10."""
+
 Source = Literal["model", "content", "user-bias", "item-bias", "mean"]
 
 
@@ -49,18 +52,33 @@ class Parts(NamedTuple):
 
 def predict(served: Served, user: User, items: Sequence[str]) -> list[Prediction]:
     """Predicted ratings of one user for some items, in their order."""
-    places = [served.items.position(item) for item in items]
-    used = [_used(served, place) for place in places]
-    where = np.array([place for place in used if place is not None], dtype=np.intp)
-    table = served.items
-    base = np.float32(served.mean + user.bias)
-    raw = base + table.bias[where] + table.factors[where] @ user.factors
-    scores = iter(np.clip(raw, served.rating_min, served.rating_max).tolist())
-    without = float(np.clip(base, served.rating_min, served.rating_max))
+    used = [_used(served, served.items.position(item)) for item in items]
+    scores = (_each if len(items) <= _FEW else _together)(served, user, used)
     return [
-        Prediction(item, without if place is None else next(scores), _source(served, user, place))
-        for item, place in zip(items, used, strict=True)
+        Prediction(item, score, _source(served, user, place))
+        for item, score, place in zip(items, scores, used, strict=True)
     ]
+
+
+def _each(served: Served, user: User, used: Sequence[int | None]) -> list[float]:
+    """Scores of the items at some positions; None: nothing is known of the item."""
+    bias, factors = served.items.bias, served.items.factors
+    base = np.float32(served.mean + user.bias)
+    raw = (
+        base if place is None else base + bias[place] + factors[place].dot(user.factors)
+        for place in used
+    )
+    return [min(max(float(one), served.rating_min), served.rating_max) for one in raw]
+
+
+def _together(served: Served, user: User, used: Sequence[int | None]) -> list[float]:
+    """The same in one product of a matrix."""
+    known = np.array([place is not None for place in used])
+    where = np.array([place for place in used if place is not None], dtype=np.intp)
+    raw = np.full(len(used), np.float32(served.mean + user.bias))
+    raw[known] += served.items.bias[where] + served.items.factors[where] @ user.factors
+    scores: list[float] = np.clip(raw, served.rating_min, served.rating_max).tolist()
+    return scores
 
 
 def parts(served: Served, user: User, items: Sequence[str]) -> list[Parts]:

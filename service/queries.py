@@ -87,6 +87,14 @@ def _is_list(annotation: Any) -> bool:
     return get_origin(annotation) is list or any(_is_list(one) for one in get_args(annotation))
 
 
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """What `parse_qsl` gives; of most queries, in which nothing is escaped, in half of the time."""
+    if "%" in query or "+" in query:
+        return parse_qsl(query, keep_blank_values=True)
+    split = (one.partition("=") for one in query.split("&") if one)
+    return [(name, value) for name, _, value in split]
+
+
 def _values(query: bytes, names: Mapping[str, bool]) -> dict[str, str | list[str]]:
     """Values by name: all of a list's, the last of other fields', what is unknown as it came.
 
@@ -97,7 +105,7 @@ def _values(query: bytes, names: Mapping[str, bool]) -> dict[str, str | list[str
         The model's fields, and whether they are lists.
     """
     values: dict[str, str | list[str]] = {}
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+    for name, value in _pairs(query.decode("latin-1")):
         is_list = names.get(name)
         if is_list is False or (is_list is None and name not in values):
             values[name] = value

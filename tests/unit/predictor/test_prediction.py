@@ -39,10 +39,18 @@ def test_unknown_users_and_items_are_predicted_from_what_is_known(served, user):
     assert predict(served, unknown, ["nothing"])[0] == ("nothing", 3.5, "mean")
 
 
-def test_order_and_repetition_of_the_items_asked_for_are_kept(served, user):
-    found = predict(served, user("alice"), ["c", "nothing", "a", "c"])
-    assert [one.item for one in found] == ["c", "nothing", "a", "c"]
-    assert [one.score for one in found] == pytest.approx([3.0, 4.0, 4.5, 3.0])
+@pytest.mark.parametrize("times", [1, 50])  # one by one, and all together
+def test_order_and_repetition_of_the_items_asked_for_are_kept(served, user, times):
+    found = predict(served, user("alice"), times * ["c", "nothing", "a", "c"])
+    assert [one.item for one in found] == times * ["c", "nothing", "a", "c"]
+    assert [one.score for one in found] == pytest.approx(times * [3.0, 4.0, 4.5, 3.0])
+    assert [one.source for one in found] == times * ["model", "user-bias", "model", "model"]
+
+
+def test_many_predictions_are_clipped_to_the_scale(served, user):
+    assert {one.score for one in predict(served, user("carl"), 50 * ["a"])} == {5.0}
+    assert {one.score for one in predict(served, user("dora"), 50 * ["a"])} == {0.5}
+    assert {one.score for one in predict(served, user("dora"), 50 * ["nothing"])} == {0.5}
 
 
 def test_agrees_with_the_kernel_that_learns(served, user):
