@@ -43,7 +43,8 @@ class KafkaSettings(Settings):
         description="Seconds in which Kafka must acknowledge a record; then it is given up.",
     )
     kafka_linger: float = Field(
-        0.0002,
+        # Of more than 0.1 ms librdkafka makes whole milliseconds: its threads sleep no shorter.
+        0.00005,
         ge=0,
         le=1,
         allow_inf_nan=False,

@@ -167,6 +167,21 @@ def test_a_full_queue_is_refused_at_once(topics: KafkaSettings) -> None:
     assert sum(end_offsets(topics, topics.ratings_topic).values()) == 1000
 
 
+def test_a_client_that_reports_nothing_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The caller gives up 0.2 s on, when librdkafka itself has 0.3 s left."""
+    monkeypatch.setattr("storage.log._SCAN", -0.3)
+    nowhere = KafkaSettings(kafka_bootstrap_servers="127.0.0.1:1", kafka_delivery_timeout=0.5)
+
+    async def go() -> None:
+        async with RatingLog(nowhere) as log:
+            with pytest.raises(Unavailable, match=r"no acknowledgement within 0\.2 s"):
+                await log.publish("ratings", [(b"a", b"")])
+
+    asyncio.run(go())
+
+
 def test_where_there_is_no_kafka_every_call_says_so_in_time() -> None:
     nowhere = KafkaSettings(kafka_bootstrap_servers="127.0.0.1:1", kafka_delivery_timeout=0.5)
 
