@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from recommender.ids import MAX_ID
 from recommender.ratings import MAX_EVENT_ID
+from recommender.string_arrays import NONE, offsets, string_array
 
 _USER = np.frombuffer(b'{"user":"', np.uint8)
 _ITEM = np.frombuffer(b'","item":"', np.uint8)
@@ -47,10 +48,10 @@ def parse(values: pa.BinaryArray) -> pa.Table | None:
         ``user``, ``item``, ``event_id`` (texts; the last may be null), ``rating``, ``timestamp``
         (doubles), with the very bits that a JSON parser reads; None if any value is not canonical.
     """
-    _, offsets, data = values.buffers()
+    _, ends, data = values.buffers()
     if data is None:
         return None
-    places = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
+    places = np.frombuffer(ends, np.int32)[values.offset : values.offset + len(values) + 1]
     texts = np.zeros((len(_TEXTS), 2, len(values)), np.int32)
     numbers = np.zeros((2, len(values)))
     bytes_ = np.frombuffer(data, np.uint8)
@@ -65,16 +66,13 @@ def parse(values: pa.BinaryArray) -> pa.Table | None:
 
 def _texts(data: Any, start: Any, end: Any, optional: bool) -> pa.StringArray:
     """The texts at those places; an optional one that starts at 0 is not there."""
-    offsets = np.zeros(len(start) + 1, np.int32)
-    np.cumsum(end - start, out=offsets[1:])
-    copied = np.empty(offsets[-1], np.uint8)
-    _copy(data, start, offsets, copied)
-    there = None
-    if optional and not start.all():
-        there = pa.py_buffer(np.packbits(start > 0, bitorder="little"))
-    return pa.Array.from_buffers(
-        pa.string(), len(start), [there, pa.py_buffer(offsets), pa.py_buffer(copied)]
-    )
+    lengths = end - start
+    if optional:
+        lengths[start == 0] = NONE
+    begins = offsets(lengths)
+    copied = np.empty(begins[-1], np.uint8)
+    _copy(data, start, begins, copied)
+    return string_array(lengths, copied, begins)
 
 
 @numba.njit(cache=True)

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recommender.string_arrays import NONE, string_array
+
 Positions = npt.NDArray[np.intp]
 Text = TypeVar("Text", bound="str | None")
 
-_NONE = -1
 _FIRST_CAPACITY = 1024
 _GATHERED = 4096  # strings put together at a time
 _LEAST_WASTE = 2**20  # bytes below which putting together anew is not worth while
@@ -34,7 +35,7 @@ class TextTable(Sequence[Text]):
     def __init__(self) -> None:
         self._length = 0
         self._starts = np.zeros(_FIRST_CAPACITY, np.int64)
-        self._lengths = np.full(_FIRST_CAPACITY, _NONE, np.int32)
+        self._lengths = np.full(_FIRST_CAPACITY, NONE, np.int32)
         self._bytes = np.zeros(_FIRST_CAPACITY, np.uint8)
         self._end = 0
         self._wasted = 0
@@ -80,7 +81,7 @@ class TextTable(Sequence[Text]):
         if length > len(self._starts):
             self._starts = grown(self._starts, length)
             self._lengths = grown(self._lengths, length)
-        self._lengths[self._length : length] = _NONE
+        self._lengths[self._length : length] = NONE
         self._length = length
 
     def put(self, positions: Positions, texts: pa.Array) -> None:
@@ -98,14 +99,14 @@ class TextTable(Sequence[Text]):
     def take(self, positions: Positions) -> pa.Array:
         """The strings at some positions; none where there is no such position."""
         there = (positions >= 0) & (positions < self._length)
-        lengths = np.full(len(positions), _NONE, np.int32)
+        lengths = np.full(len(positions), NONE, np.int32)
         lengths[there] = self._lengths[positions[there]]
         sizes = np.maximum(lengths, 0)
         ends = np.cumsum(sizes)
         starts = np.zeros(len(positions), np.int64)
         starts[there] = self._starts[positions[there]]
         places = np.repeat(starts - (ends - sizes), sizes) + np.arange(sizes.sum())
-        return _built(lengths, self._bytes[places])
+        return string_array(lengths, self._bytes[places])
 
     def _reserve(self, more: int) -> None:
         if self._end + more > len(self._bytes):
@@ -137,7 +138,7 @@ def columns(
     ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     lengths = np.diff(ends)
     if texts.null_count:
-        lengths[~_bits(there, texts.offset, len(texts))] = _NONE
+        lengths[~_bits(there, texts.offset, len(texts))] = NONE
     first, last = int(ends[0]), int(ends[-1])
     held = np.frombuffer(data, np.uint8)[first:last] if last > first else np.zeros(0, np.uint8)
     return ends[:-1].astype(np.int64) - first, lengths, held
@@ -161,9 +162,9 @@ def strings(texts: Iterable[str | None]) -> pa.Array:
     """Arrow's strings out of Python's; `pyarrow.array` imports pandas where it is installed."""
     encoded = [None if text is None else text.encode() for text in texts]
     lengths = np.fromiter(
-        (_NONE if one is None else len(one) for one in encoded), np.int32, len(encoded)
+        (NONE if one is None else len(one) for one in encoded), np.int32, len(encoded)
     )
-    return _built(lengths, b"".join(one for one in encoded if one))
+    return string_array(lengths, b"".join(one for one in encoded if one))
 
 
 def taken(texts: pa.Array | pa.RecordBatch, places: Positions) -> Any:
@@ -172,17 +173,6 @@ def taken(texts: pa.Array | pa.RecordBatch, places: Positions) -> Any:
         pa.int64(), len(places), [None, pa.py_buffer(places.astype(np.int64))]
     )
     return texts.take(chosen)
-
-
-def _built(lengths: npt.NDArray[np.int32], encoded: object) -> pa.Array:
-    ends = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(np.maximum(lengths, 0), out=ends[1:])
-    return pa.StringArray.from_buffers(
-        len(lengths),
-        pa.py_buffer(ends),
-        pa.py_buffer(encoded),
-        pa.py_buffer(np.packbits(lengths >= 0, bitorder="little")),
-    )
 
 
 def grown(values: npt.NDArray[Any], length: int) -> npt.NDArray[Any]:
