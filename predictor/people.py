@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,23 +28,22 @@ def somebody(served: Served, ratings: Mapping[str, float], user: str = "") -> Us
         The id, where there is one.
     """
     items = served.items
-    places = items.places(ratings)
-    known = places >= 0
-    known[known] = items.n[places[known]] > 0
-    where = places[known]
-    values = np.fromiter(ratings.values(), np.float32, len(ratings))
-    residuals = values[known] - np.float32(served.mean)
-    bias, factors = fold_in_rating(
-        items.factors[where],
-        residuals - items.bias[where],
-        scale_unit(served.rating_min, served.rating_max),
-    )
-    return User(
+    stranger = User(
         user=user,
-        n=len(where),
-        bias=bias,
-        factors=factors,
+        n=0,
+        bias=0.0,
+        factors=np.zeros(served.form.rank, np.float32),
         ranking=np.zeros(served.form.ranking_rank, np.float32),
         rated=dict(ratings),
         has_row=False,
     )
+    places, values = stranger.rated_in(items)
+    known = items.n[places] > 0
+    where = places[known]
+    bias, factors = fold_in_rating(
+        items.factors[where],
+        values[known] - np.float32(served.mean) - items.bias[where],
+        scale_unit(served.rating_min, served.rating_max),
+    )
+    found = replace(stranger, n=len(where), bias=bias, factors=factors)
+    return found.with_ratings_of(stranger)
