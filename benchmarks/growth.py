@@ -58,7 +58,7 @@ def growth(
     )
 
 
-def _measured(rows: int, batches: int, ratings: int) -> dict[str, float]:
+def _measured(rows: int, batches: int, ratings: int) -> dict[str, Any]:
     items = int(rows * _ITEMS)
     users = rows - items
     drawn = random.Random(1)
@@ -74,14 +74,18 @@ def _measured(rows: int, batches: int, ratings: int) -> dict[str, float]:
         with closing(psycopg2.connect(stack.postgres.dsn())) as connection:
             cursor = connection.cursor()
             cursor.execute(
-                """SELECT (SELECT sum(value::float8) FROM jsonb_each_text(seconds)) FROM
-                   micro_batches WHERE model = %s AND ratings = %s ORDER BY batch""",
+                """SELECT seconds FROM micro_batches
+                   WHERE model = %s AND ratings = %s ORDER BY batch""",
                 (MODEL, ratings),
             )
-            seconds = [row[0] for row in cursor.fetchall()][_WARM_UP:]
+            steps = [row[0] for row in cursor.fetchall()][_WARM_UP:]
+    seconds = [sum(one.values()) for one in steps]
     return {
         "median_milliseconds": float(np.median(seconds)) * 1000,
         "p90_milliseconds": float(np.percentile(seconds, 90)) * 1000,
+        "median_milliseconds_by_step": {
+            step: float(np.median([one[step] for one in steps])) * 1000 for step in steps[0]
+        },
         "batches": len(seconds),
     }
 

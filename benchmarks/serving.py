@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -286,6 +286,10 @@ def serving_while_learning(size: Size, model: ServedModel) -> Iterator[Serving]:
         as_of = _fill_truth(dsn, size, model)
         _fill_history(dsn, model)
         projection = Projection(RedisSettings(redis_url=stack.redis.url), MODEL)
+        # As the truth has it, so that the modeler finds the projection whole: it would write it
+        # anew for minutes, without the ratings that the log never had, and the predictor ask
+        # Postgres meanwhile.
+        _fill_projection(projection, model, replace(as_of, offsets={}, at=None))
         with learning_beside(stack, children, lambda n: _named(model, n)) as learning:
             learning.await_steady()
             environment = stack.environment(CONTENT)

@@ -1,8 +1,8 @@
 """Ratings as our own services write them, read by a compiled loop instead of a JSON parser.
 
 Nearly all of the log is canonical JSON (`recommender.ratings.encode`): the same names in the same
-order, no blanks, ids of printable ASCII, numbers without an exponent. Whatever differs by a byte
-is left to who can read any JSON; nothing is judged here.
+order, no blanks, ids of printable ASCII that are neither empty nor too long, numbers without an
+exponent. Whatever differs by a byte is left to who can read any JSON; no number is judged here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Any
 import numba
 import numpy as np
 import pyarrow as pa
+
+from recommender.ids import MAX_ID
+from recommender.ratings import MAX_EVENT_ID
 
 _USER = np.frombuffer(b'{"user":"', np.uint8)
 _ITEM = np.frombuffer(b'","item":"', np.uint8)
@@ -91,7 +94,7 @@ def _scan(data: Any, places: Any, texts: Any, numbers: Any) -> bool:
             if at < 0:
                 return False
             texts[text, 0, row] = at
-            at = _text_end(data, at, end)
+            at = _text_end(data, at, end, MAX_ID)
             texts[text, 1, row] = at
         for number, before in ((0, _RATING), (1, _TIMESTAMP)):
             at = _after(data, at, end, before)
@@ -103,7 +106,7 @@ def _scan(data: Any, places: Any, texts: Any, numbers: Any) -> bool:
             if at < 0:
                 return False
             texts[2, 0, row] = at
-            at = _text_end(data, at, end)
+            at = _text_end(data, at, end, MAX_EVENT_ID)
             texts[2, 1, row] = at
             if at < 0:
                 return False
@@ -125,13 +128,14 @@ def _after(data: Any, at: int, end: int, text: Any) -> int:
 
 
 @numba.njit(cache=True)
-def _text_end(data: Any, at: int, end: int) -> int:
-    """Where the quote behind a text is; -1: that needs a closer look."""
+def _text_end(data: Any, at: int, end: int, longest: int) -> int:
+    """Where the quote behind an id is; -1: that needs a closer look."""
     first, last = _PRINTABLE
-    while at < end:
+    begin = at
+    while 0 <= at < end:
         letter = data[at]
         if letter == _QUOTE:
-            return at
+            return at if 0 < at - begin <= longest else -1
         if letter < first or letter > last or letter == _BACKSLASH:
             return -1
         at += 1

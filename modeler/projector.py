@@ -36,6 +36,7 @@ from modeler.steps import Step, reached
 from modeler.task import Version
 from recommender.errors import Fenced
 from recommender.initial import SIDES, Side
+from recommender.ordering import stable_order
 from storage import rated
 from storage.as_of import AsOf, parse_offsets
 from storage.postgres_client import connect
@@ -230,14 +231,16 @@ class Projector:
             if side == "user":
                 reached(Step.HALF_PROJECTED)
         self._projection.put_ratings(*_in_log_order(ratings))
+        rated = set(pc.unique(ratings["user"]).to_pylist())
         withdrawn = committed.withdrawn
         if withdrawn.users:
             self._withdraw(withdrawn)
             changed["user"] = list({*changed["user"], *withdrawn.users})
             changed["item"] = list({*changed["item"], *withdrawn.items})
+            rated |= set(withdrawn.users)
         reached(Step.ENTRY_AHEAD)
         self._projection.announce(
-            committed.as_of, changed["user"], changed["item"], items, withdrawn.users
+            committed.as_of, changed["user"], changed["item"], items, withdrawn.users, list(rated)
         )
 
     def _withdraw(self, withdrawn: Withdrawn) -> None:
@@ -396,7 +399,8 @@ def _chunks(opened: connection, query: str, *parameters: object) -> Iterator[lis
 
 
 def _in_log_order(ratings: pa.Table) -> tuple[pa.Array, pa.Array, npt.NDArray[np.float32]]:
-    order = np.lexsort((ratings["offset"].to_numpy(), ratings["partition"].to_numpy()))
+    order = np.argsort(ratings["offset"].to_numpy())
+    order = order[stable_order(ratings["partition"].to_numpy()[order])]
     ordered = ratings.take(pa.array(order))
     users, items = (ordered[name].combine_chunks() for name in ("user", "item"))
     return users, items, ordered["rating"].to_numpy()

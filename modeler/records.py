@@ -141,13 +141,13 @@ def _quickly(records: pa.Table, scale: Scale) -> pa.Table | None:
     if values.null_count:
         return None
     parsed = canonical.parse(values)
-    if parsed is None:
+    if parsed is not None:  # and its ids have been looked at
+        valid = _all(*_numbers(parsed, scale))
+    else:
         parsed = _from_json(values)
-    if parsed is None:
-        return None
-    valid = _valid(parsed, scale)
-    if "deleted" in parsed.column_names:
-        valid = pc.or_(valid, _valid_withdrawal(parsed))
+        if parsed is None:
+            return None
+        valid = pc.or_(_valid(parsed, scale), _valid_withdrawal(parsed))
     if not pc.all(valid).as_py():
         return None
     return pa.table(
@@ -192,31 +192,39 @@ def _from_json(values: pa.BinaryArray) -> pa.Table | None:
 
 def _valid(parsed: pa.Table, scale: Scale) -> pa.ChunkedArray:
     """Which rows are surely ratings; a null or NaN anywhere needed makes a row not so."""
-    return _all(
-        *_of_an_event(parsed),
-        _text(parsed["item"], MAX_ID),
-        pc.greater_equal(parsed["rating"], scale.low),
-        pc.less_equal(parsed["rating"], scale.high),
-    )
+    return _all(*_ids(parsed), _text(parsed["item"], MAX_ID), *_numbers(parsed, scale))
 
 
 def _valid_withdrawal(parsed: pa.Table) -> pa.ChunkedArray:
     """Which rows are surely withdrawals."""
     return _all(
-        *_of_an_event(parsed),
+        *_ids(parsed),
+        *_time(parsed),
         parsed["deleted"],
         pc.is_null(parsed["rating"]),
         pc.or_kleene(pc.is_null(parsed["item"]), _text(parsed["item"], MAX_ID)),
     )
 
 
-def _of_an_event(parsed: pa.Table) -> list[pa.ChunkedArray]:
+def _ids(parsed: pa.Table) -> list[pa.ChunkedArray]:
     return [
         _text(parsed["user"], MAX_ID),
         pc.or_kleene(pc.is_null(parsed["event_id"]), _text(parsed["event_id"], MAX_EVENT_ID)),
-        pc.greater_equal(parsed["timestamp"], 0.0),
-        pc.less(parsed["timestamp"], LATEST),
     ]
+
+
+def _numbers(parsed: pa.Table, scale: Scale) -> list[pa.ChunkedArray]:
+    rating = parsed["rating"]
+    return [
+        pc.greater_equal(rating, scale.low),
+        pc.less_equal(rating, scale.high),
+        *_time(parsed),
+    ]
+
+
+def _time(parsed: pa.Table) -> list[pa.ChunkedArray]:
+    time = parsed["timestamp"]
+    return [pc.greater_equal(time, 0.0), pc.less(time, LATEST)]
 
 
 def _all(*checks: pa.ChunkedArray) -> pa.ChunkedArray:

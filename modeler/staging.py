@@ -48,7 +48,7 @@ class Staging:
     def records(self, ratings: pa.Table, reading: Reading) -> None:
         """Stage what was read: the history (`ratings`, in the order wanted) and all else."""
         self._records = {
-            "ratings": self._stage("ratings", _columns(ratings)),
+            "ratings": self._store.stage_ratings(self._slot, self._fence, self._attempt, ratings),
             "events": len(ratings)
             - ratings["event_id"].null_count
             + self._stage("events", _columns(reading.withdrawals.events)),

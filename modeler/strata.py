@@ -33,6 +33,7 @@ from recommender import micro_batch
 from recommender.history import Ratings
 from recommender.initial import SIDES, Side
 from recommender.micro_batch import MicroBatch
+from recommender.ordering import stable_order
 from recommender.rating_head import Codes, Errors, Mean
 from recommender.rows import RowFormat, Rows
 from recommender.strata import HEAVY, Dealing, Schedule
@@ -204,7 +205,7 @@ def _read(
     staging = Staging(task, store, before.batch + 1)
     with timed(seconds, "stage"):
         # A user's ratings side by side: their index is written in order, and so is the projection.
-        by_user = ratings.take(pa.array(np.argsort(user_codes, kind="stable")))
+        by_user = ratings.take(pa.array(stable_order(user_codes)))
         staging.withdrawals(reading)
         staging.records(by_user, reading)
     report = Report(
@@ -257,7 +258,7 @@ def _cut(kind: Kind, partition: int, ratings: pa.Table, cut: Cut) -> Iterator[Pi
         ids[side], codes[side] = column.dictionary, column.indices.to_numpy()
         block[side] = cut.dealt[side].blocks_of(ids[side])[codes[side]]
     number = block["user"] * cut.blocks + block["item"]
-    order = np.argsort(number, kind="stable")
+    order = stable_order(number)
     ends = np.searchsorted(number[order], np.arange(cut.blocks**2 + 1))
     for one, (start, end) in enumerate(pairwise(ends)):
         if start == end:

@@ -25,9 +25,17 @@ def main() -> None:
 
 
 def _build(settings: PredictorSettings) -> FastAPI:
-    from predictor.app import build  # not in a process that only watches over workers
+    # Not in a process that only watches over workers. Postgres is read while the rest is imported.
+    from predictor.garbage import without_garbage_collection
+    from predictor.head_start import HeadStart
+    from predictor.truth import truth_reader
 
-    return build(settings)
+    head_start = HeadStart(truth_reader(settings, connections=1))
+
+    with without_garbage_collection():
+        from predictor.app import build
+
+        return build(settings, head_start=head_start)
 
 
 if __name__ == "__main__":

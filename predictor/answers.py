@@ -298,12 +298,16 @@ def listed(
 
 def list_item(served: Served, item: str, score: float, source: str) -> dict[str, Any]:
     """One item of a list."""
-    return {
-        "item": item,
-        "score": round(score, DECIMALS),
-        "title": served.catalogue.title(item),
-        "source": source,
-    }
+    return _item(item, score, served.catalogue.title(item), source)
+
+
+def item_at(served: Served, position: int, score: float, source: str) -> dict[str, Any]:
+    """The same of the item at a position, which need not be looked up."""
+    return _item(served.items.ids[position], score, served.catalogue.title_at(position), source)
+
+
+def _item(item: str, score: float, title: str | None, source: str) -> dict[str, Any]:
+    return {"item": item, "score": round(score, DECIMALS), "title": title, "source": source}
 
 
 def common_source(items: Sequence[Mapping[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from predictor.follower import Follower
+from predictor.head_start import HeadStart
 from predictor.kept import KeptUsers
 from predictor.neighbours import Neighbours
 from predictor.parts import Predictor
@@ -18,10 +19,10 @@ from predictor.report import Reporter
 from predictor.routes import inside, items, model, models, predict, recommend, users
 from predictor.settings import PredictorSettings
 from predictor.shared_follower import SharedFollower
+from predictor.truth import truth_reader
 from predictor.users import UserReader
 from service.app import create_app
 from storage.following import ProjectionReader
-from storage.reading import TruthReader
 from storage.redis_client import address
 
 ATTACHED_WITHIN = 5.0
@@ -36,7 +37,11 @@ A person or an item that the model does not know yet gets an answer too; `source
 """
 
 
-def build(settings: PredictorSettings, directory: Path | None = None) -> FastAPI:
+def build(
+    settings: PredictorSettings,
+    directory: Path | None = None,
+    head_start: HeadStart | None = None,
+) -> FastAPI:
     """Wire the predictor; its stores are opened when it starts, and may come later than it.
 
     Parameters
@@ -44,14 +49,11 @@ def build(settings: PredictorSettings, directory: Path | None = None) -> FastAPI
     settings : PredictorSettings
     directory : Path, optional
         Where the processes meet that share one item side; None: this one has its own.
+    head_start : HeadStart, optional
+        What is being read already.
     """
     projection = ProjectionReader(address(settings), settings.redis_prefix, settings.redis_timeout)
-    truth = TruthReader(
-        settings.postgres_dsn,
-        connect_timeout=settings.postgres_timeout,
-        statement_timeout=settings.statement_timeout,
-        size=settings.postgres_connections,
-    )
+    truth = truth_reader(settings, settings.postgres_connections)
     kept = KeptUsers(settings.remembered_users)
     user_reader = UserReader(projection, truth, kept)
     neighbours = Neighbours(truth, settings.neighbour_users)
@@ -71,6 +73,7 @@ def build(settings: PredictorSettings, directory: Path | None = None) -> FastAPI
         half_life=settings.trending_half_life,
         forget=forget,
         kept=kept,
+        head_start=head_start,
     )
     predictor = Predictor(
         settings=settings,
@@ -84,22 +87,25 @@ def build(settings: PredictorSettings, directory: Path | None = None) -> FastAPI
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         following = asyncio.create_task(follower.run(), name="follower")
+        keeping = asyncio.create_task(
+            user_reader.keep_current(lambda: follower.served), name="kept users"
+        )
         if isinstance(follower, SharedFollower):
             await follower.attach(ATTACHED_WITHIN)
         try:
             yield
         finally:
             # Again: a client library may swallow a cancellation that comes with an answer.
-            while not following.done():
-                following.cancel()
-                await asyncio.wait([following], timeout=1)
+            while running := [task for task in (following, keeping) if not task.done()]:
+                for task in running:
+                    task.cancel()
+                await asyncio.wait(running, timeout=1)
             await projection.close()
             truth.close()
 
     async def readiness() -> list[str]:
         if not follower.loaded:
-            loading = follower.progress
-            return [str(loading) if loading.of else "nothing has been loaded from Postgres yet"]
+            return [str(follower.progress)]
         served = follower.served
         if served.model is None:
             return ["there is no serving model yet"]

@@ -120,7 +120,11 @@ class Catalogue:
     def title(self, item: str) -> str | None:
         """An item's title, where it has one."""
         place = self._items.position(item)
-        return None if place is None or place >= len(self._titles) else self._titles[place]
+        return None if place is None else self.title_at(place)
+
+    def title_at(self, position: int) -> str | None:
+        """Title of the item at a position, where it has one."""
+        return self._titles[position] if position < len(self._titles) else None
 
     def attributes_at(self, position: int) -> Mapping[str, Any]:
         """Attributes of the item at a position; none where there is no entry."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from predictor.answers import list_item
+from predictor.answers import item_at
 from predictor.listing import Listed, explained
 from predictor.ranking import Parts, Reasons
 from predictor.served import Served
@@ -16,12 +16,11 @@ SHOWN_REASONS = 5
 
 def recommended(served: Served, listed: Sequence[Listed], explain: bool) -> list[dict[str, Any]]:
     """The items of a list; with their explanations where they are wanted."""
-    ids = served.items.ids
     if not explain:
-        return [list_item(served, ids[one.position], one.score, one.source) for one in listed]
+        return [item_at(served, one.position, one.score, one.source) for one in listed]
     items = []
     for one, parts, reasons in explained(listed):
-        item = list_item(served, ids[one.position], one.score, one.source)
+        item = item_at(served, one.position, one.score, one.source)
         if one.source != "exploration":
             item["score"] = float(sum(values[0] for values in parts.values()))
         item["explanation"] = explanation(served, parts, reasons)

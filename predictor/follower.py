@@ -11,7 +11,7 @@ import asyncio
 import ctypes
 import gc
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypeVar
 
@@ -20,8 +20,10 @@ import structlog
 import tenacity
 
 from predictor import metrics
+from predictor.head_start import HeadStart
 from predictor.kept import KeptUsers
-from predictor.loading import Progress, load, load_difference
+from predictor.loading import load, load_difference
+from predictor.progress import Progress
 from predictor.served import Served
 from recommender.clock import SYSTEM_CLOCK, Clock
 from recommender.errors import Unavailable
@@ -67,6 +69,8 @@ class Follower:
     kept : KeptUsers
         Is told which users have changed, in any way.
     clock : Clock
+    head_start : HeadStart, optional
+        What is being read already.
 
     Attributes
     ----------
@@ -91,7 +95,9 @@ class Follower:
         kept: KeptUsers,
         forget: Callable[[list[str] | None], object] = lambda _: None,
         clock: Clock = SYSTEM_CLOCK,
+        head_start: HeadStart | None = None,
     ) -> None:
+        self._head_start = head_start
         self._projection = projection
         self._truth = truth
         self._scale = scale
@@ -104,7 +110,7 @@ class Follower:
         self._clock = clock
         self._served: Served | None = None
         self.current = False
-        self.progress = Progress()
+        self.progress = head_start.progress if head_start else Progress()
         self.lag: int | None = None
         self._changed = asyncio.Condition()
         self._place: tuple[int, str] | None = None  # model, last entry of its stream taken over
@@ -246,7 +252,7 @@ class Follower:
                 metrics.LOADS.labels("difference").inc()
                 async with self._changing():
                     if found.record.as_of.batch != known.as_of.batch:
-                        self._users_changed(found.record.model, None)
+                        self._users_changed(found.record.model, None, None)
                     known.record = found.record
                     known.put_items(found.rows.items, found.rows.rows)
                     self._withdrawn(found.withdrawn)
@@ -267,9 +273,10 @@ class Follower:
                 return
         served = await self._ask(
             lambda snapshot: load(
-                snapshot, self._scale, self._topic, self._half_life, self.progress
+                snapshot, self._scale, self._topic, self._half_life, self.progress, self._head_start
             )
         )
+        self._head_start = None
         self._catalogue_read(begin)
         metrics.LOADS.labels("all").inc()
         if served.model is not None:
@@ -283,11 +290,11 @@ class Follower:
         await self._prepare(served.holders)
         async with self._changing():
             if served.model is not None:
-                self._users_changed(served.model, None)
+                self._users_changed(served.model, None, None)
             self._served = served
             self._withdrawn(None)
-        # A catalogue is a million objects that stay: looking through them for garbage, again and
-        # again, would hold up every request for a tenth of a second.
+        # What has been loaded stays, an entry of attributes for each item among it: looking through
+        # it for garbage, again and again, would hold up every request.
         gc.freeze()
         _give_back_memory()
         self._read_all = False
@@ -319,8 +326,7 @@ class Follower:
         if changes:
             await self._take_over(changes)
             self._place = place = (model, changes[-1].id)
-        self.lag = await self._projection.lag()
-        serving = await self._projection.serving()
+        serving, self.lag = await self._projection.serving_and_lag()
         if serving is not None and serving != model:
             raise _ReadAgain(f"model {serving} serves instead of {model}")
         if not changes:
@@ -349,19 +355,18 @@ class Follower:
             raise _ReadAgain("Redis lacks rows that the change stream names")
         for change in changes:
             self._uncatalogued.update(change.catalogue)
-        entries = await self._uncatalogued_entries()
+        wanted, entries = await self._uncatalogued_entries()
         async with self._changing():
             for change in changes:
                 if change.withdrawn != []:
                     self._withdrawn(change.withdrawn)
-            if entries:
-                served.put_catalogue(entries)
+            self._put_catalogue(wanted, entries)
             if items:
                 rows = Rows.unpack(served.form.unpack(b"".join(row for row in packed if row)))
                 served.put_items(items, rows)
             if new:
                 served.advance(new[-1].as_of)
-                self._users_changed(self._model(), _users(new))
+                self._users_changed(self._model(), *_users(new))
         if new:
             metrics.CHANGES.inc(len(new))
             if (at := new[-1].as_of.at) is not None:
@@ -385,18 +390,22 @@ class Follower:
             async with self._changing():
                 served.take_cold(cold)
 
-    async def _uncatalogued_entries(self) -> list[CatalogueEntry]:
-        """Read the catalogue entries that have changed; without Postgres they wait."""
+    async def _uncatalogued_entries(self) -> tuple[list[str], list[CatalogueEntry]]:
+        """Items whose catalogue entries have changed, and those; without Postgres they wait."""
         wanted = list(self._uncatalogued)
         if not wanted:
-            return []
+            return [], []
         try:
-            found = await self._ask(lambda snapshot: snapshot.catalogue(wanted))
+            return wanted, await self._ask(lambda snapshot: snapshot.catalogue(wanted))
         except Unavailable as error:
             log.warning("new catalogue entries wait for Postgres", reason=str(error))
-            return []
+            return [], []
+
+    def _put_catalogue(self, wanted: list[str], entries: list[CatalogueEntry]) -> None:
+        """Take up what has been read; only then nothing is left to be read of these items."""
+        if entries:
+            self.served.put_catalogue(entries)
         self._uncatalogued.difference_update(wanted)
-        return found
 
     async def _look_after(self) -> None:
         """In a quiet moment: has the truth gone on without Redis being told?"""
@@ -405,9 +414,10 @@ class Follower:
         except Unavailable as error:
             log.warning("Postgres is away; following the change stream goes on", reason=str(error))
             return
-        if entries := await self._uncatalogued_entries():
+        wanted, entries = await self._uncatalogued_entries()
+        if wanted:
             async with self._changing():
-                self.served.put_catalogue(entries)
+                self._put_catalogue(wanted, entries)
         batch = record.as_of.batch if record else 0
         metrics.BEHIND.set(batch - self.served.as_of.batch)
         if record is None or record.model != self.served.model or batch != self.served.as_of.batch:
@@ -427,8 +437,8 @@ class Follower:
         """Within it what is served may be changed; nothing is awaited there."""
         return nullcontext()
 
-    def _users_changed(self, model: int, users: Iterable[str] | None) -> None:
-        self._kept.forget(model, users)
+    def _users_changed(self, model: int, users: set[str] | None, rated: set[str] | None) -> None:
+        self._kept.forget(model, users, rated)
 
     def _withdrawn(self, users: list[str] | None) -> None:
         self._forget(users)
@@ -468,14 +478,16 @@ def _give_back_memory() -> None:
         trim(0)
 
 
-def _users(changes: Sequence[Change]) -> set[str] | None:
-    """The users whom some micro-batches changed; None where not all are named."""
+def _users(changes: Sequence[Change]) -> tuple[set[str] | None, set[str] | None]:
+    """The users whom micro-batches changed, and whose ratings they did; None: not all are named."""
     users: set[str] = set()
+    rated: set[str] = set()
     for change in changes:
         if change.users is None:
-            return None
+            return None, None
         users.update(change.users)
-    return users
+        rated.update(change.users if change.rated is None else change.rated)
+    return users, rated
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

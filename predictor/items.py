@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,7 @@ class ItemTable:
         self._most_rated: int | None = None
         # Kept up by what changes; in double precision, so that nothing adds up over the years.
         self._gram = np.zeros((form.ranking_rank, form.ranking_rank), np.float64)
+        self._gram_now: Floats | None = None
         self._n_rated = 0
 
     @classmethod
@@ -102,7 +104,12 @@ class ItemTable:
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what is worked out from the rest when it is asked for."""
-        return {**vars(self), "_popularity": None, "_sorted": np.zeros(0, np.int32)}
+        return {
+            **vars(self),
+            "_popularity": None,
+            "_gram_now": None,
+            "_sorted": np.zeros(0, np.int32),
+        }
 
     @property
     def holders(self) -> list[object]:
@@ -241,12 +248,18 @@ class ItemTable:
         bias_weight : float
             What a person's score has of an item's bias.
         """
-        return OrderedItems(self._rows, self._popular(self.n), self.lengths, bias_weight)
+        return self.to_order(bias_weight)()
+
+    def to_order(self, bias_weight: float) -> Callable[[], OrderedItems]:
+        """What puts in order the items that there are now; meanwhile further ones may be added."""
+        return partial(OrderedItems, self._rows, self._popular(self.n), self.lengths, bias_weight)
 
     @property
     def gram(self) -> Floats:
         """``Σ Q Qᵀ`` over the items that have been rated, ``(ranking_rank, ranking_rank)``."""
-        return self._gram.astype(np.float32)
+        if self._gram_now is None:
+            self._gram_now = self._gram.astype(np.float32)
+        return self._gram_now
 
     @property
     def n_rated(self) -> int:
@@ -296,6 +309,7 @@ class ItemTable:
 
     def _count(self, places: Positions, sign: int) -> None:
         """Put rows into the sums over rated items, or take them out."""
+        self._gram_now = None
         rated = places[self._rows.n[places] > 0]
         for some in _parts(rated):
             vectors = self._rows.ranking[some].astype(np.float64)

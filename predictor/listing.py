@@ -218,7 +218,9 @@ def _shortlisted(
 def _excluded(served: Served, people: Sequence[User], wishes: Wishes) -> Positions:
     """Positions left out one by one: withdrawn, rated, looked at, not wanted."""
     items = served.items
-    left_out = [items.withdrawn, items.positions([*wishes.exclude, *wishes.context])]
+    left_out = [items.withdrawn]
+    if wishes.exclude or wishes.context:
+        left_out.append(items.positions([*wishes.exclude, *wishes.context]))
     if not wishes.include_rated:
         for person in people:
             if person.rated is None:
@@ -261,6 +263,8 @@ def _chain(served: Served, people: Sequence[User], wishes: Wishes, how: GROUP) -
 
 def _with_factors(served: Served, items: Sequence[str]) -> Positions:
     """Positions of the items that have been rated, so have factors that mean something."""
+    if not items:
+        return np.zeros(0, np.intp)
     positions = served.items.positions(items)
     return positions[served.items.n[positions] > 0]
 

@@ -7,6 +7,10 @@ from prometheus_client import Counter, Gauge, Histogram
 USERS_READ = Counter(
     "recommender_users_read", "Users read, by the store that knew them.", ["store"]
 )
+USERS_RENEWED = Counter(
+    "recommender_users_renewed",
+    "Users kept in memory who were read from Redis again because a micro-batch had changed them.",
+)
 CHANGES = Counter(
     "recommender_changes_followed", "Micro-batches taken over from the change stream."
 )

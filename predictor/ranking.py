@@ -213,11 +213,12 @@ def _shortlist(
         if len(items) > ordered.length:
             later = np.setdiff1d(np.arange(ordered.length, len(items)), excluded)
             chosen = np.concatenate([chosen, later if refused is None else later[~refused[later]]])
-    predicted = items.factors[chosen] @ user.factors + items.bias[chosen] + np.float32(base)
+    predicted = items.factors.take(chosen, axis=0) @ user.factors
+    predicted += items.bias[chosen] + np.float32(base)
     popularity = items.popularity[chosen]
     if folding is None:
         return chosen, predicted + popularity
-    head = items.ranking[chosen] @ folding.vector
+    head = items.ranking.take(chosen, axis=0) @ folding.vector
     return chosen, _blend(served, user, head, predicted, popularity, highest)
 
 
@@ -232,7 +233,7 @@ class Folding:
         self._items = served.items
         self._places, ratings = user.rated_in(served.items)
         if len(self._places):
-            self._rated = self._items.ranking[self._places]
+            self._rated = self._items.ranking.take(self._places, axis=0)
             self._weights = weights(ratings, served.rating_min, served.rating_max)
             self.vector = fold_in(self._rated, self._weights, self._items.gram, self._items.n_rated)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -179,6 +179,10 @@ class Served:
     def in_order(self) -> OrderedItems:
         """The items put in order for a quick search; see `ItemTable.in_order`."""
         return self.items.in_order(self.bias_weight)
+
+    def to_order(self) -> Callable[[], OrderedItems]:
+        """What does that later, in another thread, while items are added; not while any is put."""
+        return self.items.to_order(self.bias_weight)
 
     @property
     def bias_weight(self) -> float:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +34,9 @@ SOCKET = "writer.socket"
 _PAUSE = 0.3  # seconds until a try to take over: where all are being stopped, none should begin
 _GAUGES = 1.0  # seconds between two values of what changes with time
 _NEWS = 0.5  # seconds between two looks at what is told beside the state
+
+
+_UsersChanged = tuple[int, set[str] | None, set[str] | None]
 
 
 @dataclass
@@ -66,7 +68,7 @@ class _State:
         None: as before.
     renamed : (m,) intp, or None
         Positions whose titles have changed; None: all may have.
-    users : list of (model, users)
+    users : list of (model, users, rated)
         Who has changed since the last state, as `KeptUsers.forget` is told it.
     withdrawn : list
         Who has taken back ratings since.
@@ -76,7 +78,7 @@ class _State:
     served: Served | None
     attributes: AttributeIndex | None
     renamed: Any = None
-    users: list[tuple[int, list[str] | None]] = field(default_factory=list)
+    users: list[_UsersChanged] = field(default_factory=list)
     withdrawn: list[list[str] | None] = field(default_factory=list)
 
 
@@ -96,7 +98,7 @@ class SharedFollower(Follower):
         self._directory = directory
         self._sender: Sender | None = None
         self._followed = False
-        self._users: list[tuple[int, list[str] | None]] = []
+        self._users: list[_UsersChanged] = []
         self._gone: list[list[str] | None] = []
         self._told_of: Served | None = None
         self._told_changes = -1
@@ -180,9 +182,9 @@ class SharedFollower(Follower):
                 sender.tell(news)
                 told = news
 
-    def _users_changed(self, model: int, users: Iterable[str] | None) -> None:
-        super()._users_changed(model, users)
-        self._users.append((model, None if users is None else list(users)))
+    def _users_changed(self, model: int, users: set[str] | None, rated: set[str] | None) -> None:
+        super()._users_changed(model, users, rated)
+        self._users.append((model, users, rated))
 
     def _withdrawn(self, users: list[str] | None) -> None:
         super()._withdrawn(users)
@@ -217,8 +219,8 @@ class SharedFollower(Follower):
         if not self._joined:
             self._forget(None)  # who has taken back ratings meanwhile has not been told here
             self._joined = True
-        for model, users in state.users:
-            self._kept.forget(model, users)
+        for model, users, rated in state.users:
+            self._kept.forget(model, users, rated)
         for withdrawn in state.withdrawn:
             self._forget(withdrawn)
         before, served = self._served, state.served

@@ -152,8 +152,9 @@ class OrderedItems:
         self._positions[:length] = order
         self._slots = np.empty(length, np.int32)
         self._slots[order] = np.arange(length, dtype=np.int32)
+        self._has_changed: Mask = np.zeros(length, np.bool_)
         self.changed = 0
-        """Rows put since."""
+        """Items whose rows have been put since; popular ones are put in every micro-batch."""
         # In the order of the slots, which writes to memory one place after the other.
         self._put(order, rows, popular[order], lengths[order])
 
@@ -172,6 +173,7 @@ class OrderedItems:
         Parameters
         ----------
         positions : (m,) intp
+            Each once.
         rows : Rows
             Of all items by position.
         popular, lengths : (m,) float32
@@ -179,7 +181,8 @@ class OrderedItems:
         """
         known = positions < self.length
         positions = positions[known]
-        self.changed += len(positions)
+        self.changed += int(np.count_nonzero(~self._has_changed[positions]))
+        self._has_changed[positions] = True
         self._put(positions, rows, popular[known], lengths[known])
 
     def _put(self, positions: Positions, rows: Rows, popular: Floats, lengths: Floats) -> None:

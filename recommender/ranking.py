@@ -34,6 +34,10 @@ def rating_weight(low: float, high: float) -> float:
 
 def newcomer_weight(user_counts: Counts | int) -> Floats:
     """The weight of popularity for users with so many ratings, of the same shape."""
+    if isinstance(user_counts, int):
+        return np.asarray(
+            NEWCOMER_WEIGHT * NEWCOMER_RATINGS / (NEWCOMER_RATINGS + user_counts), "f4"
+        )
     counts = np.asarray(user_counts, np.float32)
     weight: Floats = np.asarray(NEWCOMER_WEIGHT * NEWCOMER_RATINGS / (NEWCOMER_RATINGS + counts))
     return weight.astype(np.float32)
@@ -75,10 +79,14 @@ def blend_with_head(
     -------
     (..., n_items) float32
     """
-    most = head.max(axis=-1, keepdims=True, initial=0) if highest is None else np.float32(highest)
-    predicted *= np.float32(rating_weight(low, high))
     # Where no item scores above 0 the head has nothing to say.
-    predicted += head * np.where(most > 0, 1 / np.maximum(most, 1e-9), 0).astype(np.float32)
+    if highest is None:
+        most = head.max(axis=-1, keepdims=True, initial=0)
+        scale = np.where(most > 0, 1 / np.maximum(most, 1e-9), 0).astype(np.float32)
+    else:
+        scale = np.asarray(1 / max(highest, 1e-9) if highest > 0 else 0, np.float32)
+    predicted *= np.float32(rating_weight(low, high))
+    predicted += head * scale
     predicted += newcomer_weight(user_counts)[..., None] * share
     return predicted
 

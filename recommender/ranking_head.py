@@ -65,15 +65,19 @@ class RankingStep:
     balance: float = 0.0
 
 
+# A half-star scale's values must not fall off the edge by rounding.
+_SHARES = np.array([5 / 9 - 1e-4, 7 / 9 - 1e-4], np.float32)
+_WEIGHTS = np.array([0.1, 0.5, 1.0], np.float32)
+
+
 def weights(ratings: Floats, low: float, high: float) -> Floats:
     """How much a rating says "show me such items": w_r.
 
     From 7/9 of the scale on (4 of MovieLens's 0.5 to 5) 1, from 5/9 on (3) 0.5, below 0.1.
     """
     share = (ratings - low) / (high - low)
-    # A half-star scale's values must not fall off the edge by rounding.
-    weight: Floats = np.where(share >= 7 / 9 - 1e-4, 1.0, np.where(share >= 5 / 9 - 1e-4, 0.5, 0.1))
-    return weight.astype(np.float32)
+    weight: Floats = _WEIGHTS[_SHARES.searchsorted(share, side="right")]
+    return weight
 
 
 def shares(counts: Counts, balance: float) -> Floats:

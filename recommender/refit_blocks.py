@@ -18,6 +18,7 @@ import numpy as np
 from recommender import ranking_head, rating_head
 from recommender.history import Ratings
 from recommender.model import MemoryModel
+from recommender.ordering import stable_order
 from recommender.ranking_head import RankingStep
 from recommender.rating_head import Codes, Step
 from recommender.rows import Rows
@@ -139,7 +140,7 @@ def cut(ratings: Ratings, blocks: int) -> Iterator[tuple[Pair, Ratings]]:
     [((0, 1), [3.0]), ((1, 0), [4.0, 5.0])]
     """
     cells = (ratings.users % blocks) * blocks + ratings.items % blocks
-    order = np.argsort(cells, kind="stable")
+    order = stable_order(cells)
     ends = np.cumsum(np.bincount(cells, minlength=blocks * blocks))
     for cell, rows in enumerate(np.split(order, ends[:-1])):
         if len(rows):

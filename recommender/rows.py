@@ -151,6 +151,10 @@ class Rows:
         """The rows at the positions ``where`` (a copy)."""
         return Rows(**{name: getattr(self, name)[where] for name in _COLUMNS})
 
+    def first(self, length: int) -> Rows:
+        """The first rows (views)."""
+        return Rows(**{name: getattr(self, name)[:length] for name in _COLUMNS})
+
     @staticmethod
     def joined(parts: Sequence[Rows]) -> Rows:
         """The rows of all parts, at least one, in their order."""

@@ -9,17 +9,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import structlog
-import uvicorn
-from fastapi import FastAPI
 
 from recommender.errors import InvalidSetting, MissingRequirement
 from recommender.settings import load
 from service.logs import configure_logs
 from service.settings import HttpSettings
-from service.workers import supervise
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +61,13 @@ def serve(
         sys.stderr.write(f"{error}\n")
         sys.exit(CANNOT_START)
     several = worker is not None and settings.workers > 1
+    application = "" if several else build(settings)
+
+    # Not before: importing takes time, which `build` may use for something else.
+    import uvicorn
+
     config = uvicorn.Config(
-        "" if several else build(settings),
+        application,
         factory=several,
         workers=settings.workers if several else 1,
         log_config=None,  # configure_logs has done it
@@ -77,6 +82,8 @@ def serve(
     host, port = listener.getsockname()[:2]
     log.info("listening", host=host, port=port)
     if several and worker is not None:
+        from service.workers import supervise
+
         sys.exit(supervise(config, listener, worker))
     # After its orderly end uvicorn raises the signal again: then it means success.
     for number in (signal.SIGTERM, signal.SIGINT):

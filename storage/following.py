@@ -67,6 +67,8 @@ class Change:
         Items whose catalogue entry changed.
     withdrawn : list of str or None
         Users who have taken back ratings; None where they are too many to be named.
+    rated : list of str or None
+        Those of `users` whose ratings have changed; None where they are not named apart.
     reset : bool
         Everything has to be read again.
     """
@@ -77,6 +79,7 @@ class Change:
     users: list[str] | None
     catalogue: list[str]
     withdrawn: list[str] | None
+    rated: list[str] | None
     reset: bool
 
 
@@ -127,11 +130,17 @@ class ProjectionReader:
             found = await self._redis.get(keys.serving(self._prefix))
             return None if found is None else int(found)
 
-    async def lag(self) -> int | None:
-        """Records in the log that the modeler has not learned; None where it does not tell."""
+    async def serving_and_lag(self) -> tuple[int | None, int | None]:
+        """The serving model, and the records in the log that the modeler has not learned.
+
+        None where the projection does not name one, and where the modeler does not tell.
+        """
         async with _answering():
-            found = await self._redis.get(keys.lag(self._prefix))
-            return None if found is None else int(found)
+            found: Any = await self._redis.mget(
+                [keys.serving(self._prefix), keys.lag(self._prefix)]
+            )
+            serving, lag = (None if one is None else int(one) for one in found)
+            return serving, lag
 
     async def state(self, model: int) -> AsOf | None:
         """How far the projection of a model reaches, or None where it is incomplete."""
@@ -224,11 +233,17 @@ def _change(place: str, fields: Mapping[str, str]) -> Change:
         id=place,
         as_of=AsOf.from_fields(fields),
         items=json.loads(fields.get("items", "[]")),
-        users=None if users == "*" else json.loads(users),
+        users=_users(users),
         catalogue=json.loads(fields.get("catalogue", "[]")),
-        withdrawn=None if withdrawn == "*" else json.loads(withdrawn),
+        withdrawn=_users(withdrawn),
+        rated=_users(fields.get("rated", "*")),  # a modeler of an earlier release does not say
         reset=fields.get("reset") == "1",
     )
+
+
+def _users(listed: str) -> list[str] | None:
+    users: list[str] | None = None if listed == "*" else json.loads(listed)
+    return users
 
 
 def _text(fields: Mapping[Any, Any]) -> dict[str, str]:

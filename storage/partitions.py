@@ -7,6 +7,11 @@ from psycopg2.extensions import cursor
 from recommender.initial import SIDES
 
 
+def partition(side: str, model: int) -> str:
+    """Name of the table that holds a model's rows of one side."""
+    return f"{side}_rows_{model:d}"
+
+
 def make_partitions(cur: cursor, model: int) -> None:
     """Make the tables for a new model's rows.
 
@@ -14,7 +19,7 @@ def make_partitions(cur: cursor, model: int) -> None:
     are reading any model's rows, and let nobody else begin meanwhile.
     """
     for side in SIDES:
-        name = f"{side}_rows_{model:d}"
+        name = partition(side, model)
         # Space is left on each page so that an update stays on it (a HOT update): rows are
         # overwritten all the time and only their key is indexed.
         cur.execute(f"CREATE TABLE {name} (LIKE {side}_rows INCLUDING ALL) WITH (fillfactor = 60)")
@@ -25,4 +30,4 @@ def make_partitions(cur: cursor, model: int) -> None:
 def drop_partitions(cur: cursor, model: int) -> None:
     """Drop them, with all rows; waits for those who are reading rows of any model."""
     for side in SIDES:
-        cur.execute(f"DROP TABLE IF EXISTS {side}_rows_{model:d}")
+        cur.execute(f"DROP TABLE IF EXISTS {partition(side, model)}")

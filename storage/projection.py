@@ -149,6 +149,7 @@ class Projection:
         items: Sequence[str],
         catalogue: Sequence[str],
         withdrawn: Sequence[str] = (),
+        rated: Sequence[str] | None = None,
     ) -> None:
         """Say that a micro-batch is projected, after all its rows are.
 
@@ -161,12 +162,15 @@ class Projection:
             Items whose entry has changed.
         withdrawn : sequence of str
             Those of the users who have taken back ratings.
+        rated : sequence of str or None
+            Those of the users whose ratings have changed; the others were replayed. None: any.
         """
         entry = {
             "items": json.dumps(list(items)),
             "users": _listed(users),
             "catalogue": json.dumps(list(catalogue)),
             "withdrawn": _listed(withdrawn),
+            "rated": "*" if rated is None else _listed(rated),
         }
         self._announce(as_of, entry)
 

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recommender.ordering import stable_order
+
 _HEAD = struct.Struct("<fH")
 _HEAD_COLUMNS = np.dtype([("rating", "<f4"), ("length", "<u2")])
 
@@ -41,7 +43,7 @@ def encode(
         return [], []
     coded = users.dictionary_encode()
     codes = coded.indices.to_numpy()
-    order = np.argsort(codes, kind="stable")
+    order = stable_order(codes)
     ids = items.take(pa.array(order)).cast(pa.binary())
     heads = np.empty(len(order), _HEAD_COLUMNS)
     heads["rating"] = ratings[order]

@@ -26,6 +26,7 @@ from recommender.errors import Unavailable
 from recommender.rows import Counts, RowFormat, Rows
 from storage import arrow_reader
 from storage.as_of import AsOf, parse_offsets
+from storage.partitions import partition
 from storage.withdrawals import users_since
 
 Result = TypeVar("Result")
@@ -36,6 +37,9 @@ ROWS_PER_FETCH = 10_000
 ATTEMPTS = 3
 """Tries of one read. The first may meet connections that a restart of Postgres broke while they lay
 idle; the second opens a new one; the third covers a server that is just coming up."""
+
+LEAST_ROW_BYTES = 28
+"""What Postgres needs for a row of any table, beside its values: a header and a pointer to it."""
 
 NO_ATTRIBUTES: Mapping[str, Any] = {}
 """Those of all items that have none."""
@@ -246,7 +250,8 @@ class Snapshot:
         row_format : RowFormat
         after_batch : int, optional
         progress : callable
-            Is told after each part how many have been read, and of how many.
+            Is told after each part how many have been read, and of how many by Postgres' last
+            estimate; 0: it has none yet.
 
         Raises
         ------
@@ -256,31 +261,44 @@ class Snapshot:
         query = f"SELECT id, n, state FROM item_rows WHERE model = {model:d}"
         if after_batch is not None:
             query += f" AND batch > {after_batch:d}"
-        most = self.count_items(model)
-        progress(0, most)
+        most, estimated = self._item_room(model, row_format)
+        progress(0, estimated)
         rows = Rows.empty(most, row_format)  # memory that is not written to costs none
         items: list[pa.Array] = []
         length = 0
         for batch in self._batches(query, most):
             states = _states(row_format, batch["state"])
+            if length + len(states) > len(rows):  # Postgres has compressed them
+                rows = rows.grown(2 * (length + len(states)))
             rows.put_states(length, _counts(batch["n"]), states)
             items.append(batch["id"])
             length += len(states)
-            progress(length, most)
+            progress(length, max(length, estimated) if estimated else 0)
         return ItemRows(
             pa.concat_arrays(items) if items else pa.array([], pa.string()),
-            rows if length == most else rows.take(np.arange(length)),
+            rows.first(length),
         )
+
+    def _item_room(self, model: int, row_format: RowFormat) -> tuple[int, int]:
+        """Items for which a model's table has room, and how many it has by the last estimate.
+
+        Counting them would take up to a second a million, in which nothing is read.
+        """
+        found = self.fetch(
+            "SELECT pg_table_size(oid), reltuples FROM pg_class WHERE oid = to_regclass(%s)",
+            (partition("item", model),),
+        )
+        size, estimated = found[0] if found else (0, 0)
+        return size // row_format.state.itemsize, max(0, int(estimated))
 
     def catalogue_batches(self) -> Iterator[pa.RecordBatch]:
         """The whole catalogue in any order: ``item``, ``title`` and ``attributes``, as JSON."""
-        with self._connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM items")
-            (length,) = cursor.fetchone() or (0,)
-        yield from self._batches("SELECT item, title, attributes::text FROM items", length)
+        ((size,),) = self.fetch("SELECT pg_table_size('items')")
+        most = size // LEAST_ROW_BYTES
+        yield from self._batches("SELECT item, title, attributes::text FROM items", most)
 
     def _batches(self, query: str, rows: int) -> Iterator[pa.RecordBatch]:
-        """An answer of about so many rows; the same moment of the truth, over another connection.
+        """An answer of so many rows at most; the same moment of the truth, by another connection.
 
         One statement, however many rows: it may take as long as reading them in parts.
         """
@@ -385,13 +403,6 @@ class Snapshot:
                     )
                     for item, title, attributes in found
                 ]
-
-    def count_items(self, model: int) -> int:
-        """Items that the model has a row for; reads the whole index (0.1 s a million)."""
-        with self._connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM item_rows WHERE model = %s", (model,))
-            found = cursor.fetchone()
-        return int(found[0]) if found else 0
 
     def count_users(self, model: int) -> int:
         """Users that the model has a row for; reads the whole index (0.1 s a million)."""

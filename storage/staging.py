@@ -14,6 +14,7 @@ import adbc_driver_postgresql.dbapi as postgres
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg2.extensions import QuotedString
 
 from recommender.initial import Side
@@ -36,6 +37,9 @@ _PAGE_COST = 1.1
 
 # A last page, or one with longer ids, holds fewer ratings than are looked for on it.
 _OVERSAMPLING = 1.2
+
+# Ratings of a row of staging: the row's own cost is then next to nothing.
+_RATINGS_A_ROW = 1000
 
 _NO_RATINGS = pa.table(
     {
@@ -155,7 +159,8 @@ class TaskStore:
         wanted = f'event_id = ANY({_literal(event_ids)} COLLATE "C")'
         query = f"SELECT event_id FROM events WHERE {wanted}"
         if on_its_way is not None:
-            query += f""" UNION ALL SELECT event_id FROM staged_ratings_{on_its_way.slot}
+            query += f""" UNION ALL SELECT event_id
+                          FROM staged_ratings_{on_its_way.slot} s, unnest(s.event_id) event_id
                           WHERE {on_its_way.condition} AND {wanted}"""
         return self._query(query)["event_id"].combine_chunks()
 
@@ -219,21 +224,29 @@ class TaskStore:
 
     def staged_ratings(self, where: Address) -> pa.Table:
         """The ratings staged there: ``user``, ``item``, ``rating``, ``partition``, ``offset``."""
-        return self._query(
+        lists = self._query(
             f"""SELECT "user", item, rating, partition, "offset"
                 FROM staged_ratings_{where.slot} WHERE {where.condition}"""
         )
+        return pa.table(
+            {name: pc.list_flatten(lists[name]) for name in lists.column_names}
+        ).combine_chunks()
 
     def staged_items(self, where: Address) -> pa.Table:
         """The ids of the catalogue entries staged there: ``item``."""
         return self._query(f"SELECT item FROM staged_items_{where.slot} WHERE {where.condition}")
+
+    def stage_ratings(self, slot: int, fence: int, task: int, ratings: pa.Table) -> int:
+        """Append ratings, of schema ``modeler.records.RATINGS``, to the slot; their number."""
+        self.stage("ratings", slot, fence, task, _in_lists(ratings.combine_chunks()))
+        return len(ratings)
 
     def stage(self, table: str, slot: int, fence: int, task: int, columns: dict[str, Any]) -> int:
         """Append rows to one of the slot's tables.
 
         Parameters
         ----------
-        table : {'rows', 'ratings', 'items', 'dead_letters', 'withdrawals', 'events'}
+        table : {'rows', 'items', 'dead_letters', 'withdrawals', 'events'}
         columns : dict
             Arrow arrays by column name, all of one length; ``fence`` and ``task`` are added.
 
@@ -259,6 +272,20 @@ class TaskStore:
         with self._connection.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetch_arrow_table()
+
+
+def _in_lists(table: pa.Table) -> dict[str, Any]:
+    """Each column as lists of `_RATINGS_A_ROW` values; null where there are only nulls."""
+    starts = np.arange(0, len(table), _RATINGS_A_ROW, dtype=np.int32)
+    cuts = np.append(starts, np.int32(len(table)))
+
+    def lists(column: pa.ChunkedArray) -> pa.Array:
+        values = column.combine_chunks()
+        if values.null_count == len(values):
+            return pa.nulls(len(starts), pa.list_(values.type))
+        return pa.ListArray.from_arrays(pa.array(cuts), values)
+
+    return {name: lists(table[name]) for name in table.column_names}
 
 
 def row_columns(model: int, side: Side, ids: pa.StringArray, rows: Rows) -> dict[str, Any]:

@@ -402,15 +402,19 @@ def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
             _expect(cur, commit.rows(model, side), f"{side} rows of model {model}")
     cur.execute(
         f"""INSERT INTO ratings
-            SELECT "user", item, rating, rated_at, partition, "offset" FROM staged_ratings_{slot}
-            WHERE fence = %s AND task = ANY(%s)""",
+            SELECT unnest("user"), unnest(item), unnest(rating), unnest(rated_at),
+                   unnest(partition), unnest("offset")
+            FROM staged_ratings_{slot} WHERE fence = %s AND task = ANY(%s)""",
         by,
     )
     _expect(cur, commit.total("ratings"), "ratings")
     if events := commit.total("events"):
         cur.execute(
-            f"""INSERT INTO events SELECT event_id, partition, "offset" FROM staged_ratings_{slot}
-                WHERE fence = %s AND task = ANY(%s) AND event_id IS NOT NULL
+            f"""INSERT INTO events SELECT event_id, partition, "offset" FROM (
+                    SELECT unnest(event_id) event_id, unnest(partition) partition,
+                           unnest("offset") "offset"
+                    FROM staged_ratings_{slot} WHERE fence = %s AND task = ANY(%s)
+                ) staged WHERE event_id IS NOT NULL
                 UNION ALL SELECT event_id, partition, "offset" FROM staged_events_{slot}
                 WHERE fence = %s AND task = ANY(%s)
                 ON CONFLICT DO NOTHING""",

@@ -22,6 +22,7 @@ from local.postgres import Postgres
 from local.processes import Children
 from local.redis_server import RedisServer
 from predictor.app import build
+from predictor.head_start import HeadStart
 from predictor.settings import PredictorSettings
 from storage.schema import migrate
 from tests.fakes.hand_model import ITEMS, USERS
@@ -84,8 +85,9 @@ class Writer:
         reset: bool = False,
         catalogue: list[str] | None = None,
         squared_error: float = 1.0,
+        told_apart: bool = True,
     ) -> None:
-        """Commit one micro-batch of one partition."""
+        """Commit one micro-batch of one partition; users without a rating in it were replayed."""
         self.batch += 1
         first, self.learned = self.next_offset, self.learned + len(ratings)
         self.rating_sum += sum(rating for _, _, rating in ratings)
@@ -131,7 +133,7 @@ class Writer:
             (at,) = cursor.fetchone()
         connection.close()
         if project:
-            self.project(items, users, ratings, float(at), reset, catalogue)
+            self.project(items, users, ratings, float(at), reset, catalogue, (), told_apart)
 
     def forget(self, user: str, project: bool = True) -> None:
         """A micro-batch of one withdrawal, of everything, by a user whose ratings stay in μ."""
@@ -146,8 +148,21 @@ class Writer:
                 client.delete(f"{start}user:{user}", f"{start}rated:{user}")
             self.project({}, {}, [], 1.7e9, withdrawn=[user])
 
-    def project(self, items, users, ratings, at, reset=False, catalogue=None, withdrawn=()) -> None:
-        """Write a micro-batch to Redis, its entry last."""
+    def project(
+        self,
+        items,
+        users,
+        ratings,
+        at,
+        reset=False,
+        catalogue=None,
+        withdrawn=(),
+        told_apart=True,
+    ) -> None:
+        """Write a micro-batch to Redis, its entry last.
+
+        Unless `told_apart` as an earlier release did: without a word on who has rated.
+        """
         start = f"recommender:{self.model}:"
         state = {
             "batch": self.batch,
@@ -175,6 +190,8 @@ class Writer:
                 "catalogue": json.dumps(catalogue or []),
                 "withdrawn": json.dumps(list(withdrawn)),
             }
+            if told_apart:
+                entry["rated"] = json.dumps(sorted({user for user, _, _ in ratings}))
             pipeline.xadd(f"{start}changes", {**entry, "reset": "1"} if reset else entry)
             pipeline.execute()
 
@@ -201,13 +218,15 @@ def start() -> Callable[..., Any]:
     """Starts a predictor: ``with start(writer, setting=value) as client``."""
 
     @contextmanager
-    def started(writer: Writer, **changed: Any) -> Iterator[TestClient]:
+    def started(
+        writer: Writer, head_start: HeadStart | None = None, **changed: Any
+    ) -> Iterator[TestClient]:
         settings = PredictorSettings(
             postgres_dsn=writer.dsn,
             redis_url=writer.url,
             **{"idle_seconds": 0.5, "refresh_seconds": 0.2, "redis_timeout": 0.5, **changed},
         )
-        with TestClient(build(settings)) as client:
+        with TestClient(build(settings, head_start=head_start)) as client:
             yield client
 
     return started

@@ -71,11 +71,14 @@ def test_a_micro_batch_arrives_whole(projection, redis_url):
         projection.put_ratings(
             pa.array(["ü"] * 3), pa.array(["a", "b:c", "a"]), np.array([3.0, 4.5, 0.5], np.float32)
         )
-        projection.announce(STATE, users=["ü"], items=["a", "b:c"], catalogue=["a"])
+        projection.announce(
+            STATE, users=["ü", "x"], items=["a", "b:c"], catalogue=["a"], rated=["ü"]
+        )
         projection.serve()
 
     change, users, bare, items, serving, state, again = asyncio.run(follow())
-    assert (change.as_of, change.items, change.users) == (STATE, ["a", "b:c"], ["ü"])
+    assert (change.as_of, change.items, change.users) == (STATE, ["a", "b:c"], ["ü", "x"])
+    assert change.rated == ["ü"]
     assert (change.catalogue, change.reset) == (["a"], False)
     assert (serving, state, again) == (3, STATE, [])
     known, nobody = users
@@ -94,7 +97,7 @@ def test_many_users_are_not_named_and_a_reset_is_seen(projection, redis_url):
     projection.announce(STATE, [str(user) for user in range(100_000)], ["a"], [])
     projection.announce_anew(STATE)
     many, anew = asyncio.run(follow())
-    assert (many.users, many.reset) == (None, False)
+    assert (many.users, many.rated, many.reset) == (None, None, False)
     assert anew.reset is True
 
 
@@ -115,7 +118,9 @@ def test_the_lag_is_told_while_it_is_known_and_forgotten_soon_after(redis_url):
 
     async def ask():
         async with reading(redis_url) as reader:
-            return await reader.lag()
+            serving, lag = await reader.serving_and_lag()
+            assert serving is None
+            return lag
 
     def awaited(wanted):
         for _ in range(500):

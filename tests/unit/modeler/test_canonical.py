@@ -100,10 +100,25 @@ def test_numbers(text: str) -> None:
         b'{"user":"\\u0075","item":"i","rating":4.0,"timestamp":1.0}',
         '{"user":"ü","item":"i","rating":4.0,"timestamp":1.0}'.encode(),
         b'{"user":"u","item":"i","deleted":true,"timestamp":1.0}',
+        b'{"user":"","item":"i","rating":4.0,"timestamp":1.0}',
+        b'{"user":"u","item":"","rating":4.0,"timestamp":1.0}',
+        b'{"user":"u","item":"i","rating":4.0,"timestamp":1.0,"event_id":""}',
     ],
 )
 def test_what_is_left_alone(value: bytes) -> None:
     assert parsed(value) is None
+
+
+@pytest.mark.parametrize(("field", "longest"), [("user", 256), ("item", 256), ("event_id", 128)])
+def test_ids_that_are_too_long_are_left_alone(field: str, longest: int) -> None:
+    record = {"user": "u", "item": "i", "rating": 4.0, "timestamp": 1.0, "event_id": "e"}
+
+    def found(length: int) -> list[dict[str, Any]] | None:
+        value = json.dumps({**record, field: "x" * length}, separators=(",", ":"))
+        return parsed(value.encode())
+
+    assert found(longest) == [{**record, field: "x" * longest}]
+    assert found(longest + 1) is None
 
 
 def test_a_part_of_a_column() -> None:

@@ -34,6 +34,28 @@ def test_current_until_the_user_changes(kept, user):
 def test_what_was_read_before_a_change_is_not_current_after_it(kept, user):
     asked = kept.changes
     kept.forget(1, ["somebody"])
+    kept.put(1, user("bob", rated={}), asked)
+    assert kept.current(1, "bob", with_ratings=True) is not None  # somebody else has changed
+    kept.forget(1, ["alice"])
+    kept.forget(1, ["bob"])
+    kept.put(1, user("alice", rated={}), asked)
+    assert kept.current(1, "alice", with_ratings=False) is None
+
+
+def test_what_was_read_before_too_many_changes_to_remember_is_not_current(kept, user):
+    asked = kept.changes
+    for _ in range(16):
+        kept.forget(1, ["somebody"])
+    kept.put(1, user("alice", rated={}), asked)
+    assert kept.current(1, "alice", with_ratings=True) is not None
+    kept.forget(1, ["somebody"])
+    kept.put(1, user("bob", rated={}), asked)
+    assert kept.current(1, "bob", with_ratings=True) is None
+
+
+def test_what_was_read_before_anybody_may_have_changed_is_not_current(kept, user):
+    asked = kept.changes
+    kept.forget(1, None)
     kept.put(1, user("alice", rated={}), asked)
     assert kept.current(1, "alice", with_ratings=False) is None
 
@@ -68,6 +90,84 @@ def test_a_row_read_alone_keeps_the_ratings_but_not_their_age(kept, user):
     last = kept.last(1, "alice")
     assert last is not None
     assert last.rated == {"a": 5.0}
+
+
+def test_of_a_replayed_user_only_the_row_is_read_again(kept, user):
+    items = served_model().items
+    alice, bob = user("alice", rated={"a": 5.0}), user("bob", rated={"b": 1.0})
+    for one in (alice, bob):
+        kept.put(1, one, kept.changes)
+    found = alice.rated_in(items)
+    kept.forget(1, ["alice", "bob", "never seen"], rated=["bob"])
+    assert kept.current(1, "alice", with_ratings=False) is None
+    assert kept.outdated(1, 10) == (["alice"], ["bob"])
+    assert kept.outdated(1, 10) == ([], [])  # they are being read
+
+    kept.renew(1, replace(alice, bias=0.25, rated=None), kept.changes)
+    now = kept.current(1, "alice", with_ratings=True)
+    assert now is not None
+    assert (now.bias, now.rated) == (0.25, {"a": 5.0})
+    assert now.rated_in(items) is found  # not looked up again
+    kept.renew(1, replace(bob, rated={"b": 1.0, "a": 4.0}), kept.changes)
+    now = kept.current(1, "bob", with_ratings=True)
+    assert now is not None
+    assert now.rated == {"b": 1.0, "a": 4.0}
+
+
+def test_without_a_word_on_who_has_rated_anybody_may_have(kept, user):
+    kept.put(1, user("alice", rated={"a": 5.0}), kept.changes)
+    kept.forget(1, ["alice"])
+    assert kept.outdated(1, 10) == ([], ["alice"])
+
+
+def test_ratings_that_nobody_asked_for_are_not_read_again(kept, user):
+    kept.put(1, replace(user("alice"), rated=None), kept.changes)  # as for a prediction
+    kept.forget(1, ["alice"], rated=["alice"])
+    assert kept.outdated(1, 10) == (["alice"], [])
+
+
+def test_a_row_read_again_does_not_outlive_the_next_change(kept, user):
+    alice = user("alice", rated={"a": 5.0})
+    kept.put(1, alice, kept.changes)
+    kept.forget(1, ["alice"], rated=[])
+    kept.outdated(1, 10)
+    asked = kept.changes
+    kept.forget(1, ["alice"], rated=["alice"])  # while the store is being asked
+    kept.renew(1, replace(alice, rated=None), asked)
+    assert kept.current(1, "alice", with_ratings=False) is None
+    assert kept.outdated(1, 10) == ([], ["alice"])  # once more, now with ratings
+    kept.drop(["alice"])
+    kept.renew(1, alice, kept.changes)
+    assert kept.last(1, "alice") is None  # who has taken back ratings does not come back
+
+
+def test_who_is_not_asked_for_is_not_read_again_for_ever(kept, user):
+    alice = user("alice", rated={})
+    kept.put(1, alice, kept.changes)
+    for _ in range(4):
+        kept.forget(1, ["alice"], rated=[])
+        assert kept.outdated(1, 10).rows == ["alice"]
+        kept.renew(1, replace(alice, rated=None), kept.changes)
+    assert kept.current(1, "alice", with_ratings=True) is not None  # asked for: again from 0
+    for _ in range(5):
+        kept.forget(1, ["alice"], rated=[])
+        left = kept.outdated(1, 10).rows
+        kept.renew(1, replace(alice, rated=None), kept.changes)
+    assert left == []
+
+
+def test_some_at_a_time_and_nobody_of_another_model(user):
+    kept = KeptUsers(10)
+    kept.follow(True)
+    for name in "abc":
+        kept.put(1, user(name, rated={}), kept.changes)
+    kept.forget(1, ["a", "b", "c"], rated=["b"])
+    assert kept.outdated(1, 2) == (["a"], ["b"])
+    assert kept.outdated(2, 2) == ([], [])
+    assert kept.outdated(1, 2) == ([], [])
+    kept.forget(1, ["a"], rated=[])
+    kept.forget(1, None)  # everybody: read when they are asked for
+    assert kept.outdated(1, 2) == ([], [])
 
 
 def test_the_one_not_asked_for_longest_goes(kept, user):

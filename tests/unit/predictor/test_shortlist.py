@@ -188,3 +188,7 @@ def test_put_in_order_again_once_a_quarter_has_changed() -> None:
     assert model.items.out_of_order
     model.items.ordered = model.in_order()
     assert not model.items.out_of_order
+    popular = np.arange(100)
+    for _ in range(50):  # in every micro-batch the same: 5,000 rows, and 100 items
+        model.items.put_at(popular, model.items.rows(popular))
+    assert not model.items.out_of_order

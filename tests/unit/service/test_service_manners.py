@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.testclient import TestClient
@@ -135,3 +136,30 @@ def test_spans_name_the_route_and_nobody() -> None:
     assert not set(PERSONAL) & set(span.attributes)
     assert "alice" not in span.to_json()
     assert "secret" not in span.to_json()
+
+
+def test_routes_of_several_routers_are_one_list_with_the_errors_of_all() -> None:
+    first, second = APIRouter(prefix="/things", tags=["reading"]), APIRouter()
+
+    @first.get("/{thing}", responses={418: {"description": "A teapot"}})
+    async def read(thing: str) -> str:
+        return thing
+
+    @second.put("/things/{thing}")
+    async def write(thing: str) -> str:
+        return thing.upper()
+
+    made = create_app("Example", ExampleSettings(), routers=[first, second])
+    client = TestClient(made)
+    assert client.get("/things/a").json() == "a"
+    assert client.put("/things/a").json() == "A"  # of another router, with the same path
+    assert client.post("/things/a").status_code == 405
+    described = made.openapi()["paths"]["/things/{thing}"]
+    assert set(described["get"]["responses"]) == {"200", "404", "418", "422", "500"}
+    assert set(described["put"]["responses"]) == {"200", "404", "422", "500"}
+    assert described["get"]["tags"] == ["reading"]
+    assert 'route="/things/{thing}"' in client.get("/metrics").text
+    # The routers themselves are as they were, to be used by another application.
+    assert [list(route.responses) for route in first.routes if isinstance(route, APIRoute)] == [
+        [418]
+    ]
