@@ -13,6 +13,10 @@ with row-wise Adagrad, step ``γ / √(Σ‖g‖²/k + ε)``. Negatives come fro
 micro-batch, so that no foreign row is touched; c_z undoes that popular items are more likely to
 be in it: the inverse of that probability, ``1 / (1 - (1 - p_z)^B)``, with mean 1 and at most 10.
 
+The loss counts every rating the same, so who has rated much decides most. With a balance τ above 0
+what is learned of user x, negatives and λ included, is multiplied by ``(n_x/100)^-τ``: at 1 every
+user would count the same, as in the figures that lists are judged by.
+
 References: Hu, Koren and Volinsky (2008), "Collaborative filtering for implicit feedback datasets";
 Duchi, Hazan and Singer (2011), "Adaptive subgradient methods".
 """
@@ -32,6 +36,8 @@ from recommender.rows import Counts, Floats, Rows
 # A candidate that is in one of a hundred batches must not outweigh all others together.
 _HIGHEST_CORRECTION = 10.0
 _EPSILON = 1e-6  # keeps the first step of a row finite
+# Whose ratings weigh the same with any balance. Adagrad makes it as good as irrelevant.
+_USUAL_RATINGS = 100.0
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,15 @@ class RankingStep:
         Items drawn for each rating; those that the user has rated are passed over.
     negative_weight : float
         w₀.
+    balance : float
+        τ: from 0, each rating counts the same, to 1, each user does.
     """
 
     learning_rate: float
     regularization: float
     negatives: int
     negative_weight: float
+    balance: float = 0.0
 
 
 # A half-star scale's values must not fall off the edge by rounding.
@@ -69,6 +78,12 @@ def weights(ratings: Floats, low: float, high: float) -> Floats:
     share = (ratings - low) / (high - low)
     weight: Floats = _WEIGHTS[_SHARES.searchsorted(share, side="right")]
     return weight
+
+
+def shares(counts: Counts, balance: float) -> Floats:
+    """By what the ratings of users with so many are multiplied: ``(n_x/100)^-τ``."""
+    share: Floats = (np.maximum(counts, 1) / _USUAL_RATINGS) ** -balance
+    return share.astype(np.float32)
 
 
 def corrections(counts: Counts, total: int, batch: int) -> Floats:
@@ -127,6 +142,7 @@ def learn(
         users,
         items,
         weights(ratings, *scale),
+        shares(user_rows.n, step.balance),
         candidates,
         corrections(item_rows.n[candidates], total, len(users)),
         rated_by,
@@ -148,6 +164,7 @@ def _learn(
     users: Any,
     items: Any,
     rating_weights: Any,
+    user_shares: Any,
     candidates: Any,
     correction: Any,
     rated_by: Any,
@@ -169,9 +186,10 @@ def _learn(
     for j in range(len(users)):
         x = users[j]
         v = user_factors[x]
+        share = user_shares[x]
         state = mixed(key + np.uint64(j))
         for f in range(rank):
-            gradient[f] = -regularization * v[f]
+            gradient[f] = -share * regularization * v[f]
         for draw in range(negatives + 1):
             if draw == 0:
                 z = items[j]
@@ -188,7 +206,8 @@ def _learn(
             dot = np.float32(0)
             for f in range(rank):
                 dot += v[f] * q[f]
-            error = weight * (target - dot)
+            error = share * weight * (target - dot)
+            pull *= share
             length = np.float32(0)
             for f in range(rank):
                 g = error * v[f] - pull * q[f]

@@ -46,7 +46,11 @@ _FIRST_RANKING_EPOCHS = 4
 
 
 class RefitSettings(Settings):
-    """Settings of a refit; the scale, the seed and the new rows' scale are the model's own."""
+    """Settings of a refit; the scale, the seed and the new rows' scale are the model's own.
+
+    Those of the ranking head are the best of a search by folds of MovieLens's training rows
+    (docs/data-science.md).
+    """
 
     refit_rank: int = Field(
         128,
@@ -56,7 +60,7 @@ class RefitSettings(Settings):
         "items.",
     )
     refit_ranking_rank: int = Field(
-        192, ge=0, le=512, description="Factors of its ranking head; 0 switches it off."
+        199, ge=0, le=512, description="Factors of its ranking head; 0 switches it off."
     )
     refit_epochs: int = Field(
         60, ge=1, le=1000, description="Epochs of the rating head at most; early stopping may end."
@@ -69,19 +73,26 @@ class RefitSettings(Settings):
     )
     refit_regularization: float = Field(0.07, ge=0, le=1, description="λ of the rating head.")
     refit_ranking_epochs: int = Field(
-        16, ge=1, le=1000, description="Epochs of the ranking head at most."
+        26, ge=1, le=1000, description="Epochs of the ranking head at most."
     )
     refit_ranking_learning_rate: float = Field(
-        0.1, gt=0, le=2, description="Step of the ranking head (Adagrad)."
+        0.086, gt=0, le=2, description="Step of the ranking head (Adagrad)."
     )
     refit_ranking_regularization: float = Field(
-        0.04, ge=0, le=1, description="λ of the ranking head."
+        0.0545, ge=0, le=1, description="λ of the ranking head."
     )
     refit_negatives: int = Field(
-        64, ge=1, le=1000, description="Items drawn for each rating as not rated, ranking head."
+        39, ge=1, le=1000, description="Items drawn for each rating as not rated, ranking head."
     )
     refit_negative_weight: float = Field(
-        0.3, ge=0, le=10, description="Weight of such an item beside a high rating's 1."
+        0.481, ge=0, le=10, description="Weight of such an item beside a high rating's 1."
+    )
+    refit_ranking_balance: float = Field(
+        0.42,
+        ge=0,
+        le=1,
+        description="τ of its ranking head: from 0, where each rating counts the same, to 1, where "
+        "each user does.",
     )
     refit_validation_share: float = Field(
         0.1,
@@ -292,6 +303,7 @@ class _Learning:
             settings.refit_ranking_regularization,
             settings.refit_negatives,
             settings.refit_negative_weight,
+            settings.refit_ranking_balance,
         )
         scale = (made.rating_min, made.rating_max)
         self._learner.learn(RankingEpoch(number, made.seed, step, scale), model)

@@ -66,6 +66,27 @@ def test_one_rating_and_one_negative_by_hand() -> None:
     )
 
 
+def test_balance_weighs_whatever_is_learned_of_a_user() -> None:
+    """400 ratings and τ = 0.5: half of the gradients of the rating and negative above."""
+    users, items = rows([[1.0, 0.0]]), rows([[0.5, 0.5], [0.2, 0.0]])
+    users.n[:] = 400
+    step = RankingStep(0.1, 0.01, negatives=1, negative_weight=0.3, balance=0.5)
+    ranking_head.learn(
+        codes(0), codes(0), np.float32([5.0]), codes(1), 2, users, items, step, SCALE, key=1
+    )
+    rated, negative = np.array([0.495, -0.005]) / 2, np.array([-0.06, 0.0]) / 2
+    user = np.array([0.5 * 0.5 - 0.06 * 0.2 - 0.01, 0.5 * 0.5]) / 2
+    for found, g in (
+        (items.step[0], rated),
+        (items.step[1], negative),
+        (users.step[0], user),
+    ):
+        assert found == pytest.approx((g @ g) / 2, rel=1e-5)
+    np.testing.assert_allclose(
+        users.ranking[0], [1.0, 0.0] + 0.1 / np.sqrt((user @ user) / 2 + 1e-6) * user, rtol=1e-5
+    )
+
+
 def test_what_the_user_has_rated_is_no_negative() -> None:
     users, items = rows([[1.0]]), rows([[0.5], [0.5]])
     step = RankingStep(learning_rate=0.1, regularization=0.0, negatives=50, negative_weight=5.0)
