@@ -82,8 +82,8 @@ def weights(ratings: Floats, low: float, high: float) -> Floats:
 
 def shares(counts: Counts, balance: float) -> Floats:
     """By what the ratings of users with so many are multiplied: ``(n_x/100)^-τ``."""
-    share: Floats = (np.maximum(counts, 1) / _USUAL_RATINGS) ** -balance
-    return share.astype(np.float32)
+    share: Floats = ((np.maximum(counts, 1) / _USUAL_RATINGS) ** -balance).astype(np.float32)
+    return share
 
 
 def corrections(counts: Counts, total: int, batch: int) -> Floats:
