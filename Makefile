@@ -13,10 +13,8 @@ COMPILE = --quiet --universal --generate-hashes --no-header --no-annotate --pyth
 DATA ?=
 RATE ?=
 BACKLOG ?=
-# `make test TESTS=tests/unit JOBS=1`; much of the suite is waiting for starts and restarts, so two
-# jobs take little more than half the time of one. Each has stores and a Spark of its own.
+# `make test TESTS=tests/unit`
 TESTS ?=
-JOBS ?= 2
 # `make soak SEED=7 ROUNDS=20`
 SEED ?=
 ROUNDS ?=
@@ -41,8 +39,8 @@ help: ## Say what can be made
 run: venv ## Start everything on this machine [DATA=path RATE=ratings/s BACKLOG=share]
 	@exec $(RUN) -m local run $(if $(DATA),--data '$(DATA)') $(if $(RATE),--rate $(RATE)) $(if $(BACKLOG),--backlog $(BACKLOG))
 
-test: venv ## Run all tests [TESTS=path JOBS=at once]
-	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
+test: venv ## Run all tests [TESTS=path]
+	$(RUN) -m pytest $(TESTS)
 
 smoke: ## Post a rating and see it, anywhere [URL=the pages' address INGEST=address PREDICTOR=address]
 	@$(PYTHON) deploy/smoke.py --frontend '$(or $(URL),http://127.0.0.1:8080)' $(if $(INGEST),--ingest '$(INGEST)') $(if $(PREDICTOR),--predictor '$(PREDICTOR)')

@@ -1,4 +1,4 @@
-"""Real stores and Spark for tests, each started once by a worker of the run that asks for it."""
+"""Real stores and Spark for the tests: each started once for the run, when first asked for."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def redis_url(redis_server: RedisServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def spark(java_home: Path, jars: Path) -> Iterator[SparkSession]:
-    """One Spark session for all tests, with the Kafka connector on its class path."""
+    """One Spark session for the run, with the Kafka connector on its class path."""
     from pyspark.sql import SparkSession
 
     os.environ["JAVA_HOME"] = str(java_home)
