@@ -11,20 +11,23 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-
-from fastapi import FastAPI
-from starlette.responses import Response
+from typing import TYPE_CHECKING
 
 import service.serve
 from service.settings import HttpSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 PATH = "/no-op"
 
 
 def with_no_op(app: FastAPI) -> FastAPI:
     """The same application with the route, one like all others, and found before them."""
+    # Not earlier: a service reads from Postgres while it imports these.
+    from starlette.responses import Response
 
-    @app.get(PATH)
+    @app.get(PATH, response_model=None)
     async def nothing() -> Response:
         """Answer 200 with an empty object."""
         return Response(b"{}", media_type="application/json")
