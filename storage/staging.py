@@ -159,9 +159,10 @@ class TaskStore:
         wanted = f'event_id = ANY({_literal(event_ids)} COLLATE "C")'
         query = f"SELECT event_id FROM events WHERE {wanted}"
         if on_its_way is not None:
-            query += f""" UNION ALL SELECT event_id
-                          FROM staged_ratings_{on_its_way.slot} s, unnest(s.event_id) event_id
-                          WHERE {on_its_way.condition} AND {wanted}"""
+            query += f""" UNION ALL SELECT event_id FROM (
+                              SELECT unnest(event_id) event_id
+                              FROM staged_ratings_{on_its_way.slot} WHERE {on_its_way.condition}
+                          ) staged WHERE {wanted}"""
         return self._query(query)["event_id"].combine_chunks()
 
     def sample_history(
