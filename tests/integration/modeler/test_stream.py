@@ -210,8 +210,11 @@ def run_program(name: str, *arguments: str) -> None:
 
 
 def test_one_event_by_two_partitions_counts_once(make_modeler: MakeModeler) -> None:
-    """Tasks that read side by side cannot know of each other's event ids: one task reads again."""
-    modeler = make_modeler(backlog=5, blocks=2, partitions=4)
+    """Tasks that read side by side cannot know of each other's event ids: one task reads again.
+
+    And a micro-batch is read while the one before it, with the same event ids, is being committed.
+    """
+    modeler = make_modeler(backlog=5, backlog_batch=40, blocks=2, partitions=4)
     one = {"item": "i", "rating": 4.0, "timestamp": 1.0, "event_id": "once"}
     users = [f"u{number}" for number in range(20)]
     records = [(user.encode(), json.dumps(one | {"user": user}).encode()) for user in users]
@@ -221,3 +224,14 @@ def test_one_event_by_two_partitions_counts_once(make_modeler: MakeModeler) -> N
     sums = modeler.sums()
     assert sums.agree
     assert (sums.ratings_stored, sums.duplicates) == (1, 19)
+
+    events = [f"e{number % 40 + number // 80 * 40}" for number in range(160)]
+    records = [
+        (event.encode(), json.dumps(one | {"user": f"v{event}", "event_id": event}).encode())
+        for event in events
+    ]
+    load(modeler.kafka, modeler.kafka.ratings_topic, records)
+    modeler.wait_for(lambda: modeler.learned() >= 180, "all records learned")
+    sums = modeler.sums()
+    assert sums.agree
+    assert (sums.ratings_stored, sums.duplicates) == (81, 99)
