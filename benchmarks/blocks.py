@@ -17,6 +17,7 @@ import typer
 from benchmarks.draining import MODEL, drain, progress, start_modeler, write_log
 from benchmarks.report import Json, show
 from benchmarks.running import stores
+from benchmarks.steps import medians, totals
 from recommender import rating_head
 from recommender.datasets import Dataset
 from recommender.errors import RecommenderError
@@ -73,16 +74,12 @@ def _measured(number: int, ratings: int, users: int, items: int, seed: int) -> d
         if len(sizes) != len(learned) or any(abs(size - ratings) > tolerance for size in sizes):
             raise RecommenderError(f"not micro-batches of {ratings}: {sizes}")
         rmse = _rmse(dsn, test, Mean(ModelSettings().middle, total, count).value)
-    measured = batches[1:]
-    steps = {
-        step: float(np.median([seconds[step] for seconds, _, _ in measured]))
-        for step in measured[0][0]
-    }
+    taken = [seconds for seconds, _, _ in batches[1:]]
     return {
         "rmse": rmse,
-        "prequential_rmse": measured[-1][1],
-        "seconds": float(np.median([sum(seconds.values()) for seconds, _, _ in measured])),
-        "steps": {step: round(duration, 3) for step, duration in steps.items()},
+        "prequential_rmse": batches[-1][1],
+        "seconds": float(np.median(totals(taken))),
+        "steps": {step: round(median, 3) for step, median in medians(taken).items()},
     }
 
 

@@ -20,6 +20,7 @@ from rich.progress import track
 from benchmarks.draining import MODEL, drain, start_modeler
 from benchmarks.report import Json, show
 from benchmarks.running import stores
+from benchmarks.steps import medians, totals
 from local.processes import Child
 from local.stack import Stack
 from recommender.model_settings import ModelSettings
@@ -78,13 +79,13 @@ def _measured(rows: int, batches: int, ratings: int) -> dict[str, Any]:
                    WHERE model = %s AND ratings = %s ORDER BY batch""",
                 (MODEL, ratings),
             )
-            steps = [row[0] for row in cursor.fetchall()][_WARM_UP:]
-    seconds = [sum(one.values()) for one in steps]
+            taken = [row[0] for row in cursor.fetchall()][_WARM_UP:]
+    seconds = totals(taken)
     return {
         "median_milliseconds": float(np.median(seconds)) * 1000,
         "p90_milliseconds": float(np.percentile(seconds, 90)) * 1000,
         "median_milliseconds_by_step": {
-            step: float(np.median([one[step] for one in steps])) * 1000 for step in steps[0]
+            step: 1000 * median for step, median in medians(taken).items()
         },
         "batches": len(seconds),
     }

@@ -23,6 +23,7 @@ from recommender.datasets import IndexedRatings
 from recommender.generate import RATING_MAX, RATING_MIN, world
 from recommender.model import MemoryModel
 from recommender.model_settings import ModelSettings
+from recommender.ordering import stable_order
 from recommender.rows import Floats, Rows
 from recommender.stream_pass import learn_in_order
 
@@ -122,7 +123,7 @@ def learned_from(
     unrated = np.flatnonzero(model.item_rows.n == 0)
     model.item_rows.put(unrated, Rows.empty(len(unrated), settings.format))
     theirs = np.flatnonzero(ratings.users < asked)
-    theirs = theirs[np.argsort(ratings.users[theirs], kind="stable")]
+    theirs = theirs[stable_order(ratings.users[theirs])]
     return ServedModel(
         items=model.item_rows,
         users=model.user_rows.take(np.arange(asked)),

@@ -23,6 +23,7 @@ from psycopg2.extensions import connection
 
 from benchmarks.draining import MODEL, progress, start_modeler, write_log
 from benchmarks.running import stores
+from benchmarks.steps import medians, totals
 from local.processes import Child
 from local.stack import Content, Stack
 from recommender.datasets import Dataset
@@ -176,13 +177,9 @@ class _Stream:
                 (MODEL, before),
             )
             taken = [seconds for (seconds,) in cursor.fetchall()][_SETTLING:]
-        steps = {step for seconds in taken for step in seconds}
         return {
-            "micro_batch": 1000 * float(np.median([sum(one.values()) for one in taken])),
-            **{
-                step: 1000 * float(np.median([one.get(step, 0.0) for one in taken]))
-                for step in sorted(steps)
-            },
+            "micro_batch": 1000 * float(np.median(totals(taken))),
+            **{step: 1000 * median for step, median in medians(taken).items()},
         }
 
 

@@ -230,17 +230,16 @@ class Projector:
             self._projection.put_rows(side, changed[side], self._values(part))
             if side == "user":
                 reached(Step.HALF_PROJECTED)
-        self._projection.put_ratings(*_in_log_order(ratings))
-        rated = set(pc.unique(ratings["user"]).to_pylist())
+        raters = self._projection.put_ratings(*_in_log_order(ratings))
         withdrawn = committed.withdrawn
         if withdrawn.users:
             self._withdraw(withdrawn)
             changed["user"] = list({*changed["user"], *withdrawn.users})
             changed["item"] = list({*changed["item"], *withdrawn.items})
-            rated |= set(withdrawn.users)
+            raters = list({*raters, *withdrawn.users})
         reached(Step.ENTRY_AHEAD)
         self._projection.announce(
-            committed.as_of, changed["user"], changed["item"], items, withdrawn.users, list(rated)
+            committed.as_of, changed["user"], changed["item"], items, withdrawn.users, raters
         )
 
     def _withdraw(self, withdrawn: Withdrawn) -> None:

@@ -15,6 +15,7 @@ from recommender.history import History, Ratings
 from recommender.initial import Side, initial_rows
 from recommender.micro_batch import MicroBatch
 from recommender.model_settings import ModelSettings
+from recommender.ordering import stable_order
 from recommender.ranking import blend_with_head, blend_with_popularity, popularity_share
 from recommender.ranking_head import weights
 from recommender.rating_head import Codes, Errors, Mean
@@ -140,7 +141,7 @@ class MemoryModel:
     def folded_in(self, users: Codes) -> Floats:
         """Each user's ranking vector, solved from the user's own ratings, ``(n_users, k)``."""
         past = self.history.all()
-        order = np.argsort(past.users, kind="stable")
+        order = stable_order(past.users)
         first = np.searchsorted(past.users[order], users, side="left")
         last = np.searchsorted(past.users[order], users, side="right")
         known = self.item_rows.n > 0

@@ -27,7 +27,7 @@ from recommender.model_settings import ModelSettings
 from recommender.rows import Rows
 from storage.as_of import Offsets, parse_offsets
 from storage.models import TRAINING_LOCK, changing, new_model, reading
-from storage.partitions import make_partitions
+from storage.partitions import make_partitions, partition
 from storage.postgres_client import connect, watchful
 from storage.settings import PostgresSettings
 from storage.staging import row_columns
@@ -207,7 +207,7 @@ class Trainee:
                 )
                 for start in range(0, len(table), _ROWS_AT_ONCE):
                     part = table.slice(start, _ROWS_AT_ONCE)
-                    one.adbc_ingest(f"{side}_rows_{self.model}", part, mode="append")
+                    one.adbc_ingest(partition(side, self.model), part, mode="append")
         except postgres.Error as error:
             raise Unavailable("Postgres", str(error).strip()) from error
 

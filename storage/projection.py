@@ -107,8 +107,14 @@ class Projection:
 
     def put_ratings(
         self, users: pa.Array, items: pa.Array, ratings: npt.NDArray[np.float32]
-    ) -> None:
-        """Append ratings, columns of one length in log order, to what their users have rated."""
+    ) -> list[str]:
+        """Append ratings, columns of one length in log order, to what their users have rated.
+
+        Returns
+        -------
+        list of str
+            Whose ratings they are, each once.
+        """
         distinct, records = rated.encode(users, items, ratings)
         for start in range(0, len(distinct), _PER_ROUND_TRIP):
             part = slice(start, start + _PER_ROUND_TRIP)
@@ -118,6 +124,7 @@ class Projection:
                 pipeline.eval(_APPEND, len(some) // 2, *some)
 
             self._write(put)
+        return distinct
 
     def replace_users(self, users: Sequence[tuple[str, bytes, bytes]]) -> None:
         """Write what is left of users, row and ratings at once: id, row, `storage.rated` records.

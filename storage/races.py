@@ -22,7 +22,7 @@ from recommender.model_settings import ModelSettings
 from recommender.race_curve import HALF_LIFE, faded_rmse
 from storage.joining import become_candidate, serving_place
 from storage.models import TRAINING_LOCK, Registry, changing, new_model, reading, retire
-from storage.partitions import make_partitions
+from storage.partitions import make_partitions, partition
 from storage.postgres_client import connect
 from storage.settings import PostgresSettings
 
@@ -127,7 +127,7 @@ def described_race(registry: Registry) -> dict[str, Any]:
         cur.execute(
             """SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint FROM pg_class
                WHERE relname = ANY(%s)""",
-            ([f"{side}_rows_{model}" for model in copies for side in SIDES],),
+            ([partition(side, model) for model in copies for side in SIDES],),
         )
         (rows,) = cur.fetchone() or (0,)
         cur.execute("SELECT count(*) FROM models WHERE status IN ('candidate', 'serving')")

@@ -239,7 +239,7 @@ class TaskStore:
 
     def stage_ratings(self, slot: int, fence: int, task: int, ratings: pa.Table) -> int:
         """Append ratings, of schema ``modeler.records.RATINGS``, to the slot; their number."""
-        self.stage("ratings", slot, fence, task, _in_lists(ratings.combine_chunks()))
+        self.stage("ratings", slot, fence, task, _in_lists(ratings))
         return len(ratings)
 
     def stage(self, table: str, slot: int, fence: int, task: int, columns: dict[str, Any]) -> int:
