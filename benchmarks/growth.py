@@ -132,9 +132,9 @@ def _fill(dsn: str, users: int, items: int) -> None:
                 (state, length - 1),
             )
         cursor.execute(
-            """INSERT INTO ratings
-               SELECT 'u' || number %% %s * %s, 'i' || number * 7919::bigint %% %s * %s,
-                      3, 0, 0, -number
+            """INSERT INTO history
+               SELECT 'u' || number %% %s * %s, ARRAY['i' || number * 7919::bigint %% %s * %s],
+                      '{3}', '{0}', 0, ARRAY[-number]
                FROM generate_series(1, %s) number""",
             (
                 *(_RATING_USERS, _spread(1, _RATING_USERS, users)),

@@ -65,13 +65,23 @@ def _in_postgres(dsn: str) -> dict[str, float]:
             (found,) = cursor.fetchone() or (0,)
             return int(found)
 
-        copy(
-            "ratings",
-            [
-                f"{user:0{_ID}d}\t{item:0{_ID}d}\t4.5\t1700000000\t0\t{offset}\n"
-                for offset, (user, item) in enumerate(zip(users, items, strict=True))
-            ],
-        )
+        def rating_size(together: int) -> float:
+            """Of users who give so many in one micro-batch."""
+            cursor.execute("TRUNCATE history")
+            lines = []
+            for start in range(0, RATINGS, together):
+                offsets = range(start, start + together)
+                lists = (
+                    [f"{items[offset]:0{_ID}d}" for offset in offsets],
+                    ["4.5"] * together,
+                    ["1700000000"] * together,
+                    [f"{offset}" for offset in offsets],
+                )
+                cells = "\t".join(f"{{{','.join(one)}}}" for one in lists)
+                lines.append(f"{users[start]:0{_ID}d}\t0\t{cells}\n")
+            copy('history ("user", partition, item, rating, rated_at, "offset")', lines)
+            return size("history") / RATINGS
+
         copy("events", [f"{number:0{_EVENT}d}\t0\t{number}\n" for number in range(USERS)])
         states = draw.integers(256, size=(USERS, settings.format.state.itemsize), dtype=np.uint8)
         copy(
@@ -82,7 +92,8 @@ def _in_postgres(dsn: str) -> dict[str, float]:
             ],
         )
         return {
-            "postgres_rating": size("ratings") / RATINGS,
+            "postgres_rating_alone": rating_size(1),
+            "postgres_rating_of_ten": rating_size(10),
             "postgres_event_id": size("events") / USERS,
             "postgres_row": size(f"user_rows_{model}") / USERS,
         }

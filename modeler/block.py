@@ -18,6 +18,7 @@ from recommender.history import Ratings
 from recommender.initial import initial_rows
 from recommender.micro_batch import MicroBatch
 from recommender.model_settings import ModelSettings
+from recommender.ordering import stable_order
 from recommender.rating_head import Errors, Mean
 from storage.staging import Address, TaskStore
 
@@ -85,7 +86,8 @@ def _learn(
 
     reached(Step.HALF_STAGED)
     with timed(seconds, "stage"):
-        staging.records(ratings, reading)
+        _, (codes,) = coded(ratings["user"])
+        staging.records(ratings.take(pa.array(stable_order(codes))), reading)
     reached(Step.STAGED)
     return Report(
         batch=before.batch + 1,

@@ -36,7 +36,6 @@ from modeler.steps import Step, reached
 from modeler.task import Version
 from recommender.errors import Fenced
 from recommender.initial import SIDES, Side
-from recommender.ordering import stable_order
 from storage import rated
 from storage.as_of import AsOf, parse_offsets
 from storage.postgres_client import connect
@@ -221,7 +220,7 @@ class Projector:
             + one.items
             for one in committed.staged
         )
-        if len(rows) + len(ratings) + len(items) != expected:
+        if len(rows) + _length(ratings["item"]) + len(items) != expected:
             raise LookupError("the micro-batch is no longer staged")
         changed: dict[Side, list[str]] = {}
         for side in SIDES:
@@ -397,9 +396,18 @@ def _chunks(opened: connection, query: str, *parameters: object) -> Iterator[lis
             yield part
 
 
-def _in_log_order(ratings: pa.Table) -> tuple[pa.Array, pa.Array, npt.NDArray[np.float32]]:
-    order = np.argsort(ratings["offset"].to_numpy())
-    order = order[stable_order(ratings["partition"].to_numpy()[order])]
-    ordered = ratings.take(pa.array(order))
-    users, items = (ordered[name].combine_chunks() for name in ("user", "item"))
-    return users, items, ordered["rating"].to_numpy()
+def _length(lists: pa.ChunkedArray) -> int:
+    """Values of all of them."""
+    return int(pc.sum(pc.list_value_length(lists)).as_py() or 0)
+
+
+def _in_log_order(
+    rows: pa.Table,
+) -> tuple[pa.Array, pa.Array, npt.NDArray[np.float32], npt.NDArray[np.integer]]:
+    """Staged ratings as `storage.rated.encode` takes them: a user's are in the log's order."""
+    first = pc.list_element(rows["offset"], 0).to_numpy()
+    order = np.lexsort((first, rows["partition"].to_numpy()))
+    ordered = rows.select(["user", "item", "rating"]).take(pa.array(order)).combine_chunks()
+    users, items, ratings = (column.combine_chunks() for column in ordered.columns)
+    lengths = pc.list_value_length(items).to_numpy()
+    return users, items.flatten(), ratings.flatten().to_numpy(), lengths

@@ -46,7 +46,7 @@ class Staging:
         self._rows[side][model] = self._stage("rows", columns)
 
     def records(self, ratings: pa.Table, reading: Reading) -> None:
-        """Stage what was read: the history (`ratings`, in the order wanted) and all else."""
+        """Stage what was read: the ratings, each user's side by side, and all else."""
         self._records = {
             "ratings": self._store.stage_ratings(self._slot, self._fence, self._attempt, ratings),
             "events": len(ratings)

@@ -204,7 +204,7 @@ def _read(
         )
     staging = Staging(task, store, before.batch + 1)
     with timed(seconds, "stage"):
-        # A user's ratings side by side: their index is written in order, and so is the projection.
+        # A user's ratings side by side: so they make one row of the history, in few places.
         by_user = ratings.take(pa.array(stable_order(user_codes)))
         staging.withdrawals(reading)
         staging.records(by_user, reading)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from storage.reading import ROWS_PER_PAGE, Snapshot
+from storage.history import PAGE, RATINGS_PER_PAGE
+from storage.reading import Snapshot
 
 SCANNED = 2_000_000
 """Ratings read for one item's distribution, some 0.2 s: the history has no index by item, which
@@ -50,13 +51,15 @@ class MicroBatch:
 
 def distribution(snapshot: Snapshot, item: str, scanned: int = SCANNED) -> Distribution:
     """How an item has been rated."""
-    [(rows,)] = snapshot.fetch("SELECT reltuples FROM pg_class WHERE oid = 'ratings'::regclass")
-    share = min(1.0, scanned / rows) if rows > 0 else 1.0
+    [(stored,)] = snapshot.fetch("SELECT coalesce(max(rating_count), 0) FROM models")
+    share = min(1.0, scanned / stored) if stored else 1.0
     found = snapshot.fetch(
         """SELECT rating, count(*) FROM (
-               SELECT DISTINCT ON ("user") "user", rating
-                 FROM ratings TABLESAMPLE SYSTEM (%s) WHERE item = %s
-                ORDER BY "user", "offset" DESC) latest
+               SELECT DISTINCT ON ("user") "user", r.rating
+                 FROM history h TABLESAMPLE SYSTEM (%s),
+                      unnest(h.item, h.rating, h."offset") r(item, rating, "offset")
+                WHERE r.item = %s
+                ORDER BY "user", r."offset" DESC) latest
             GROUP BY rating ORDER BY rating""",
         (100 * share, item),
     )
@@ -105,11 +108,10 @@ def ages(
         Consecutive, oldest first; the first one only says where the second begins.
     """
     rows = snapshot.fetch(
-        """SELECT partition, "offset", rated_at FROM ratings WHERE ctid >= (
+        """SELECT partition, unnest("offset"), unnest(rated_at) FROM history WHERE ctid >= (
                SELECT format('(%%s,0)', greatest(0, pages - 1 - %s / %s))::tid
-                 FROM (SELECT pg_relation_size('ratings')
-                              / current_setting('block_size')::bigint AS pages) size)""",
-        (ratings, ROWS_PER_PAGE),
+                 FROM (SELECT pg_relation_size('history') / %s AS pages) size)""",
+        (ratings, RATINGS_PER_PAGE, PAGE),
     )
     if not rows or len(batches) < 2:
         return np.zeros(0)

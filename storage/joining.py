@@ -26,6 +26,7 @@ from recommender.initial import Side, initial_rows
 from recommender.model_settings import ModelSettings
 from recommender.rows import Rows
 from storage.as_of import Offsets, parse_offsets
+from storage.history import PAGE
 from storage.models import TRAINING_LOCK, changing, new_model, reading
 from storage.partitions import make_partitions, partition
 from storage.postgres_client import connect, watchful
@@ -37,7 +38,6 @@ from storage.withdrawals import users_since
 _ROWS_AT_ONCE = 100_000
 # Pages at the end of the history in which its last rating is looked for.
 _LAST_PAGES = 2000
-_PAGE = 8192
 
 # JSON as text: the two drivers would give it in different forms.
 _SERVING = """
@@ -57,7 +57,7 @@ class Place:
     ----------
     serving, batch : int
     rating_count : int
-        Rows of the history.
+        Ratings of the history.
     settings : mapping
         Of the serving model.
     offsets : mapping
@@ -151,8 +151,8 @@ class Trainee:
                 place = _place(one.fetchone())
                 one.execute(
                     f"""SELECT coalesce(split_part(trim('(' FROM max(ctid)::text), ',', 1), '0')
-                        FROM ratings WHERE ctid >= format('(%s,0)', greatest(
-                            pg_relation_size('ratings') / {_PAGE} - {_LAST_PAGES}, 0))::tid"""
+                        FROM history WHERE ctid >= format('(%s,0)', greatest(
+                            pg_relation_size('history') / {PAGE} - {_LAST_PAGES}, 0))::tid"""
                 )
                 page = int(one.fetchone()[0])
                 one.execute(
@@ -336,12 +336,12 @@ class Trainee:
 
     def _ratings(self, cur: cursor, since: Place, page: int) -> list[tuple[Any, ...]]:
         cur.execute(
-            """SELECT "user", item, rating,
-                      split_part(trim('(' FROM ctid::text), ',', 1)::bigint
-               FROM ratings
-               WHERE ctid >= %s::tid
-                 AND "offset" >= coalesce((%s::jsonb ->> partition::text)::bigint, 0)
-               ORDER BY partition, "offset" """,
+            """SELECT "user", r.item, r.rating,
+                      split_part(trim('(' FROM h.ctid::text), ',', 1)::bigint
+               FROM history h, unnest(h.item, h.rating, h."offset") r(item, rating, "offset")
+               WHERE h.ctid >= %s::tid
+                 AND r."offset" >= coalesce((%s::jsonb ->> partition::text)::bigint, 0)
+               ORDER BY partition, r."offset" """,
             (f"({page},0)", json.dumps(since.offsets.get(self._topic, {}))),
         )
         return cur.fetchall()

@@ -106,16 +106,20 @@ class Projection:
             self._write(put)
 
     def put_ratings(
-        self, users: pa.Array, items: pa.Array, ratings: npt.NDArray[np.float32]
+        self,
+        users: pa.Array,
+        items: pa.Array,
+        ratings: npt.NDArray[np.float32],
+        lengths: npt.NDArray[np.integer] | None = None,
     ) -> list[str]:
-        """Append ratings, columns of one length in log order, to what their users have rated.
+        """Append ratings, columns as `storage.rated.encode` takes them, to what users have rated.
 
         Returns
         -------
         list of str
             Whose ratings they are, each once.
         """
-        distinct, records = rated.encode(users, items, ratings)
+        distinct, records = rated.encode(users, items, ratings, lengths)
         for start in range(0, len(distinct), _PER_ROUND_TRIP):
             part = slice(start, start + _PER_ROUND_TRIP)
             appended = [*map(self._keys.rated, distinct[part]), *cast("list[Any]", records[part])]

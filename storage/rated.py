@@ -22,15 +22,21 @@ _HEAD_COLUMNS = np.dtype([("rating", "<f4"), ("length", "<u2")])
 
 
 def encode(
-    users: pa.Array, items: pa.Array, ratings: npt.NDArray[np.float32]
+    users: pa.Array,
+    items: pa.Array,
+    ratings: npt.NDArray[np.float32],
+    lengths: npt.NDArray[np.integer] | None = None,
 ) -> tuple[list[str], list[bytes]]:
     """What to append for each user.
 
     Parameters
     ----------
-    users, items : (length,) StringArray
+    users : (n_rows,) StringArray
+    items : (length,) StringArray
     ratings : (length,) float32
-        In the order in which they were given.
+        In the order in which they were given, as far as they are of one user.
+    lengths : (n_rows,) integers, optional
+        How many ratings follow each other of each entry of `users`; one, unless given.
 
     Returns
     -------
@@ -43,7 +49,12 @@ def encode(
         return [], []
     coded = users.dictionary_encode()
     codes = coded.indices.to_numpy()
-    order = stable_order(codes)
+    rows = stable_order(codes)
+    if lengths is None:
+        lengths = np.ones(len(users), np.int64)
+    ends = np.cumsum(lengths[rows])
+    starts = np.cumsum(lengths) - lengths
+    order = np.arange(ends[-1]) + np.repeat(starts[rows] - ends + lengths[rows], lengths[rows])
     ids = items.take(pa.array(order)).cast(pa.binary())
     heads = np.empty(len(order), _HEAD_COLUMNS)
     heads["rating"] = ratings[order]
@@ -53,7 +64,8 @@ def encode(
     # One user's records follow each other in Arrow's buffer: their bytes are a slice of it.
     _, offsets, data = records.buffers()
     places = np.frombuffer(offsets, np.int32)
-    cuts = places[np.searchsorted(codes[order], np.arange(len(coded.dictionary) + 1))].tolist()
+    last_rows = np.searchsorted(codes[rows], np.arange(len(coded.dictionary)), side="right") - 1
+    cuts = places[np.append(0, ends[last_rows])].tolist()
     joined = data.to_pybytes()
     values = [joined[start:end] for start, end in pairwise(cuts)]
     return coded.dictionary.to_pylist(), values

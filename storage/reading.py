@@ -26,6 +26,7 @@ from recommender.errors import Unavailable
 from recommender.rows import Counts, RowFormat, Rows
 from storage import arrow_reader
 from storage.as_of import AsOf, parse_offsets
+from storage.history import PAGE, RATINGS_PER_PAGE
 from storage.partitions import partition
 from storage.withdrawals import users_since
 
@@ -43,9 +44,6 @@ LEAST_ROW_BYTES = 28
 
 NO_ATTRIBUTES: Mapping[str, Any] = {}
 """Those of all items that have none."""
-
-ROWS_PER_PAGE = 60
-"""Ratings on a page of the history at the least, with ids of usual length."""
 
 LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
@@ -344,12 +342,10 @@ class Snapshot:
         """
         with self._connection.cursor() as cursor:
             cursor.execute(
-                """SELECT item FROM ratings WHERE ctid >= (
-                       SELECT format('(%%s,0)', greatest(0, pages - 1 - %s / rows))::tid
-                         FROM (SELECT pg_relation_size('ratings')
-                                      / current_setting('block_size')::bigint AS pages,
-                                      %s AS rows) size)""",
-                (ratings, ROWS_PER_PAGE),
+                """SELECT unnest(item) FROM history WHERE ctid >= (
+                       SELECT format('(%%s,0)', greatest(0, pages - 1 - %s / %s))::tid
+                         FROM (SELECT pg_relation_size('history') / %s AS pages) size)""",
+                (ratings, RATINGS_PER_PAGE, PAGE),
             )
             return [item for (item,) in cursor][-ratings:]
 

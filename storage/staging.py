@@ -14,11 +14,11 @@ import adbc_driver_postgresql.dbapi as postgres
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from psycopg2.extensions import QuotedString
 
 from recommender.initial import Side
 from recommender.rows import RowFormat, Rows
+from storage import history
 from storage.as_of import AsOf, parse_offsets
 from storage.postgres_client import watchful
 
@@ -34,12 +34,6 @@ def slot_of(batch: int) -> int:
 # Of a page read out of order, beside one in order. Rows in use are in memory, or on disks without
 # heads; by Postgres' own 4 a live micro-batch reads a model of 100,000 rows whole for its thousand.
 _PAGE_COST = 1.1
-
-# A last page, or one with longer ids, holds fewer ratings than are looked for on it.
-_OVERSAMPLING = 1.2
-
-# Ratings of a row of staging: the row's own cost is then next to nothing.
-_RATINGS_A_ROW = 1000
 
 _NO_RATINGS = pa.table(
     {
@@ -170,8 +164,8 @@ class TaskStore:
     ) -> pa.Table:
         """Ratings learned earlier, drawn with nearly equal chances: ``user``, ``item``, ``rating``.
 
-        By their places in the table's pages, so the cost depends on `count` alone, not on how many
-        there are; places that hold no row are passed over, so it may be somewhat fewer.
+        By their places in the table's pages (`history.places`), so the cost depends on `count`
+        alone, not on how many there are; it may be somewhat fewer.
 
         Parameters
         ----------
@@ -186,32 +180,22 @@ class TaskStore:
             At most `count` rows, in random order.
         """
         size = self._query(
-            """SELECT pg_relation_size('ratings') / current_setting('block_size')::int AS pages,
-                      reltuples / nullif(relpages, 0) AS a_page
-               FROM pg_class WHERE oid = 'ratings'::regclass"""
+            f"""SELECT pg_relation_size('history') / {history.PAGE} AS pages,
+                       coalesce((SELECT rating_count FROM models WHERE status = 'serving'), 0)
+                       AS stored"""
         )
-        pages, a_page = size["pages"][0].as_py(), size["a_page"][0].as_py()
-        if not pages or not count:
+        drawn = history.places(size["stored"][0].as_py(), size["pages"][0].as_py(), count, random)
+        if not drawn:
             return _NO_RATINGS
-        # Not analysed yet: as many as ids of a few characters leave room for.
-        a_page = a_page if a_page and a_page > 0 else 110.0
-        drawn = int(count * _OVERSAMPLING) + 1
-        places = set(
-            zip(
-                random.integers(0, pages, drawn).tolist(),
-                random.integers(1, int(a_page) + 2, drawn).tolist(),
-                strict=True,
-            )
-        )
-        literal = ",".join(f"({page},{place})" for page, place in sorted(places))
         # In an array literal a tid's own comma wants quotes.
-        quoted = literal.replace("(", '"(').replace(")", ')"')
-        query = f"""SELECT "user", item, rating FROM ratings r
-                    WHERE ctid = ANY('{{{quoted}}}'::tid[])"""
+        literal = ",".join(f'"{place}"' for place in drawn)
+        query = f"""SELECT h."user", r.item, r.rating
+                    FROM history h, unnest(h.item, h.rating) r(item, rating)
+                    WHERE h.ctid = ANY('{{{literal}}}'::tid[])"""
         if withdrawals is not None:
             query += f""" AND NOT EXISTS (
                 SELECT FROM staged_withdrawals_{withdrawals.slot} w
-                WHERE {withdrawals.condition} AND w."user" = r."user"
+                WHERE {withdrawals.condition} AND w."user" = h."user"
                   AND coalesce(w.item, r.item) = r.item)"""
         found = self._query(query)
         return found.take(random.permutation(len(found))[:count])
@@ -224,22 +208,19 @@ class TaskStore:
         )
 
     def staged_ratings(self, where: Address) -> pa.Table:
-        """The ratings staged there: ``user``, ``item``, ``rating``, ``partition``, ``offset``."""
-        lists = self._query(
+        """The ratings staged there, as `history.listed` puts them into rows."""
+        return self._query(
             f"""SELECT "user", item, rating, partition, "offset"
                 FROM staged_ratings_{where.slot} WHERE {where.condition}"""
         )
-        return pa.table(
-            {name: pc.list_flatten(lists[name]) for name in lists.column_names}
-        ).combine_chunks()
 
     def staged_items(self, where: Address) -> pa.Table:
         """The ids of the catalogue entries staged there: ``item``."""
         return self._query(f"SELECT item FROM staged_items_{where.slot} WHERE {where.condition}")
 
     def stage_ratings(self, slot: int, fence: int, task: int, ratings: pa.Table) -> int:
-        """Append ratings, of schema ``modeler.records.RATINGS``, to the slot; their number."""
-        self.stage("ratings", slot, fence, task, _in_lists(ratings))
+        """Append ratings to the slot, as `history.listed` wants them; their number."""
+        self.stage("ratings", slot, fence, task, history.listed(ratings))
         return len(ratings)
 
     def stage(self, table: str, slot: int, fence: int, task: int, columns: dict[str, Any]) -> int:
@@ -273,20 +254,6 @@ class TaskStore:
         with self._connection.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetch_arrow_table()
-
-
-def _in_lists(table: pa.Table) -> dict[str, Any]:
-    """Each column as lists of `_RATINGS_A_ROW` values; null where there are only nulls."""
-    starts = np.arange(0, len(table), _RATINGS_A_ROW, dtype=np.int32)
-    cuts = np.append(starts, np.int32(len(table)))
-
-    def lists(column: pa.ChunkedArray) -> pa.Array:
-        values = column.combine_chunks()
-        if values.null_count == len(values):
-            return pa.nulls(len(starts), pa.list_(values.type))
-        return pa.ListArray.from_arrays(pa.array(cuts), values)
-
-    return {name: lists(table[name]) for name in table.column_names}
 
 
 def row_columns(model: int, side: Side, ids: pa.StringArray, rows: Rows) -> dict[str, Any]:

@@ -399,20 +399,20 @@ def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
                     SET n = excluded.n, batch = excluded.batch, state = excluded.state""",
                 (commit.as_of.batch, *by),
             )
-            _expect(cur, commit.rows(model, side), f"{side} rows of model {model}")
+            _expect(cur.rowcount, commit.rows(model, side), f"{side} rows of model {model}")
     cur.execute(
-        f"""INSERT INTO ratings
-            SELECT unnest("user"), unnest(item), unnest(rating), unnest(rated_at),
-                   unnest(partition), unnest("offset")
-            FROM staged_ratings_{slot} WHERE fence = %s AND task = ANY(%s)""",
+        f"""WITH added AS (
+                INSERT INTO history SELECT "user", item, rating, rated_at, partition, "offset"
+                FROM staged_ratings_{slot} WHERE fence = %s AND task = ANY(%s)
+                RETURNING cardinality(item) ratings
+            ) SELECT coalesce(sum(ratings), 0) FROM added""",
         by,
     )
-    _expect(cur, commit.total("ratings"), "ratings")
+    _expect(_one(cur)[0], commit.total("ratings"), "ratings")
     if events := commit.total("events"):
         cur.execute(
             f"""INSERT INTO events SELECT event_id, partition, "offset" FROM (
-                    SELECT unnest(event_id) event_id, unnest(partition) partition,
-                           unnest("offset") "offset"
+                    SELECT unnest(event_id) event_id, partition, unnest("offset") "offset"
                     FROM staged_ratings_{slot} WHERE fence = %s AND task = ANY(%s)
                 ) staged WHERE event_id IS NOT NULL
                 UNION ALL SELECT event_id, partition, "offset" FROM staged_events_{slot}
@@ -422,7 +422,7 @@ def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
         )
         if cur.rowcount < events and len(commit.staged) > 1:
             raise EventTwice("a second delivery came by another partition than the first")
-        _expect(cur, events, "event ids")
+        _expect(cur.rowcount, events, "event ids")
     if letters := commit.total("dead_letters"):
         cur.execute(
             f"""INSERT INTO dead_letters (topic, partition, "offset", reason, key, value)
@@ -431,7 +431,7 @@ def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
                 WHERE fence = %s AND task = ANY(%s)""",
             by,
         )
-        _expect(cur, letters, "dead letters")
+        _expect(cur.rowcount, letters, "dead letters")
     if items := commit.total("items"):
         cur.execute(
             f"""INSERT INTO items SELECT item, title, attributes::jsonb FROM staged_items_{slot}
@@ -440,7 +440,7 @@ def _merge(cur: cursor, lease: Lease, commit: Commit) -> None:
                 SET title = excluded.title, attributes = excluded.attributes""",
             by,
         )
-        _expect(cur, items, "catalogue entries")
+        _expect(cur.rowcount, items, "catalogue entries")
 
 
 def _withdraw(cur: cursor, lease: Lease, commit: Commit) -> Withdrawn:
@@ -449,13 +449,13 @@ def _withdraw(cur: cursor, lease: Lease, commit: Commit) -> Withdrawn:
     batch = commit.as_of.batch
     where = Address(slot_of(batch), lease.fence, [one.task for one in commit.staged])
     note(cur, where)
-    _expect(cur, expected, "withdrawals")
+    _expect(cur.rowcount, expected, "withdrawals")
     return withdraw(cur, where, list(lease.models), batch)
 
 
-def _expect(cur: cursor, expected: int, what: str) -> None:
-    if cur.rowcount != expected:
-        raise StagingLost(f"{cur.rowcount} of {expected} {what} were found in staging")
+def _expect(found: int, expected: int, what: str) -> None:
+    if found != expected:
+        raise StagingLost(f"{found} of {expected} {what} were found in staging")
 
 
 _STAGED = ("rows", "ratings", "items", "dead_letters", "withdrawals", "events")

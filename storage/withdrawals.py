@@ -98,12 +98,27 @@ def withdraw(cur: cursor, staged: Address, models: Sequence[int], batch: int) ->
     # The users are named, so that Postgres knows how many they are: it has no statistics of staging
     # and would rather read the whole history.
     cur.execute(
-        f"""WITH removed AS (
-                DELETE FROM ratings r WHERE "user" = ANY(%(users)s) AND EXISTS (
+        f"""WITH meant AS (
+                SELECT h.ctid AS place, "user", partition, r.*, EXISTS (
                     SELECT FROM staged_withdrawals_{slot} w
-                    WHERE {condition} AND w."user" = r."user" AND w.partition = r.partition
+                    WHERE {condition} AND w."user" = h."user" AND w.partition = h.partition
                       AND w."offset" > r."offset" AND coalesce(w.item, r.item) = r.item
-                ) RETURNING "user", item, rating
+                ) AS withdrawn
+                FROM history h, unnest(item, rating, rated_at, "offset")
+                                WITH ORDINALITY r(item, rating, rated_at, "offset", number)
+                WHERE "user" = ANY(%(users)s)
+            ), removed AS (
+                SELECT "user", item, rating, place FROM meant WHERE withdrawn
+            ), deleted AS (
+                DELETE FROM history
+                WHERE "user" = ANY(%(users)s) AND ctid IN (SELECT place FROM removed)
+            ), left_of_rows AS (
+                INSERT INTO history
+                SELECT "user", array_agg(item ORDER BY number), array_agg(rating ORDER BY number),
+                       array_agg(rated_at ORDER BY number), partition,
+                       array_agg("offset" ORDER BY number)
+                FROM meant WHERE NOT withdrawn AND place IN (SELECT place FROM removed)
+                GROUP BY place, "user", partition
             ){counted}
             SELECT count(*), coalesce(sum(rating::float8), 0),
                    coalesce(array_agg(DISTINCT item), '{{}}') FROM removed""",

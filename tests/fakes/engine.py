@@ -66,7 +66,7 @@ class Engine:
             for user, item, rating in ratings:
                 partition = sum(user.encode()) % 2
                 cur.execute(
-                    "INSERT INTO ratings VALUES (%s, %s, %s, 0, %s, %s)",
+                    "INSERT INTO history VALUES (%s, ARRAY[%s], ARRAY[%s], '{0}', %s, ARRAY[%s])",
                     (user, item, rating, partition, offsets[partition]),
                 )
                 offsets[partition] += 1

@@ -219,7 +219,7 @@ def test_where_the_history_and_the_counts_disagree_it_does_not_join(engine: Engi
     with closing(Trainee.begin(settings, "ratings", {})) as trainee:
         place, _ = trainee.history()
         with closing(psycopg2.connect(engine.dsn)) as opened, opened, opened.cursor() as cur:
-            cur.execute("DELETE FROM ratings WHERE ctid = (SELECT min(ctid) FROM ratings)")
+            cur.execute("DELETE FROM history WHERE ctid = (SELECT min(ctid) FROM history)")
             cur.execute("UPDATE models SET rating_count = rating_count - 1 WHERE model = 1")
         for _ in range(2):  # and when as many are given as were lost
             with pytest.raises(Refused, match="were found, but the serving model has counted"):

@@ -20,9 +20,9 @@ def execute(dsn: str, *statements: str) -> None:
 def test_the_ratings_that_hold_now(dsn: str) -> None:
     execute(
         dsn,
-        """INSERT INTO ratings VALUES
-           ('a', 'x', 1, 10, 0, 0), ('b', 'x', 2, 11, 1, 0), ('a', 'y', 3, 12, 0, 1),
-           ('a', 'x', 5, 13, 0, 2), ('ü', 'z', 4.5, 14.5, 1, 1)""",
+        """INSERT INTO history VALUES
+           ('a', '{x,y}', '{1,3}', '{10,12}', 0, '{0,1}'), ('b', '{x}', '{2}', '{11}', 1, '{0}'),
+           ('a', '{x}', '{5}', '{13}', 0, '{2}'), ('ü', '{z}', '{4.5}', '{14.5}', 1, '{1}')""",
         """INSERT INTO items VALUES ('x', 'Ex (1999)', '{"year": 1999}')""",
         """INSERT INTO models (model, status, settings)
            VALUES (1, 'serving', '{"rank": 2, "rating_min": 0, "rating_max": 10}')""",

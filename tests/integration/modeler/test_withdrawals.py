@@ -94,7 +94,7 @@ class Learner:
         self.truth.serving_or_new_model(SETTINGS.model_dump(mode="json"), "test")
         with closing(psycopg2.connect(dsn)) as opened, opened, opened.cursor() as cur:
             cur.execute(
-                """TRUNCATE ratings, events, withdrawals, micro_batches, offsets, user_rows,
+                """TRUNCATE history, events, withdrawals, micro_batches, offsets, user_rows,
                    item_rows; UPDATE models SET batch = 0, rating_sum = 0, rating_count = 0"""
             )
         self.lease: Lease = self.truth.take_over(1.0)

@@ -40,11 +40,15 @@ def fill(opened: connection, history: History, asked: Asked) -> None:
     """A history with its counts, and staged withdrawals by two tasks and by a failed attempt."""
     users, items = (Counter(row[place] for row in history) for place in (1, 2))
     with opened, opened.cursor() as cur:
-        cur.execute("TRUNCATE ratings, withdrawals, user_rows, item_rows, staged_withdrawals_2")
+        cur.execute("TRUNCATE history, withdrawals, user_rows, item_rows, staged_withdrawals_2")
+        lists: dict[tuple[str, int, int], list[tuple[str, float, int]]] = {}
         for offset, (partition, user, item, rating) in enumerate(history):
+            lists.setdefault((user, partition, offset // 6), []).append((item, rating, offset))
+        for (user, partition, _), rated in lists.items():
+            given, ratings, offsets = map(list, zip(*rated, strict=True))
             cur.execute(
-                "INSERT INTO ratings VALUES (%s, %s, %s, 0, %s, %s)",
-                (user, item, rating, partition, offset),
+                "INSERT INTO history VALUES (%s, %s, %s, %s, %s, %s)",
+                (user, given, ratings, [0.0] * len(rated), partition, offsets),
             )
         for model in MODELS:
             for side, counts in (("user", users), ("item", items)):
@@ -160,17 +164,18 @@ def test_it_reads_only_the_ratings_of_those_who_withdraw(opened: connection) -> 
     """Its cost must not depend on the length of the history."""
     with opened, opened.cursor() as cur:
         cur.execute(
-            """INSERT INTO ratings SELECT 'u' || g % 5000, 'i' || g % 97, 3, 0, 0, g
+            """INSERT INTO history
+               SELECT 'u' || g % 5000, ARRAY['i' || g % 97], '{3}', '{0}', 0, ARRAY[g]
                FROM generate_series(0, 199999) g"""
         )
         cur.execute("INSERT INTO staged_withdrawals_2 VALUES (5, 11, 0, 999998, 'u1', NULL, 9.5)")
         cur.execute("INSERT INTO staged_withdrawals_2 VALUES (5, 11, 0, 999999, 'u2', 'i2', 9.5)")
     opened.autocommit = True
     with opened.cursor() as cur:
-        cur.execute("ANALYZE ratings")
+        cur.execute("ANALYZE history")
     opened.autocommit = False
     with opened, opened.cursor() as cur:
-        scans = "SELECT pg_stat_get_xact_numscans('ratings'::regclass)"
+        scans = "SELECT pg_stat_get_xact_numscans('history'::regclass)"
         found = take_back(cur, [1])
         cur.execute(scans)
         assert cur.fetchall() == [(0,)]  # of the whole table

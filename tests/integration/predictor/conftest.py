@@ -103,7 +103,8 @@ class Writer:
                     )
             for place, (user, item, rating) in enumerate(ratings):
                 cursor.execute(
-                    "INSERT INTO ratings VALUES (%s, %s, %s, %s, 0, %s)",
+                    "INSERT INTO history"
+                    " VALUES (%s, ARRAY[%s], ARRAY[%s], ARRAY[%s], 0, ARRAY[%s])",
                     (user, item, rating, 1e9 + place, first + place),
                 )
             cursor.execute(
@@ -139,7 +140,7 @@ class Writer:
         """A micro-batch of one withdrawal, of everything, by a user whose ratings stay in μ."""
         self.sql("INSERT INTO withdrawals VALUES (0, %s, %s, NULL, 1e9)", (self.next_offset, user))
         self.withdrawals += 1
-        self.sql('DELETE FROM ratings WHERE "user" = %s', (user,))
+        self.sql('DELETE FROM history WHERE "user" = %s', (user,))
         self.sql("DELETE FROM user_rows WHERE id = %s", (user,))
         self.commit({}, {}, [], project=False)
         if project:

@@ -77,7 +77,10 @@ def test_the_stream_with_its_steps_and_how_fresh_it_is(client, writer):
     # 4 and 2 s before their commit; the third is of a data set, long ago
     writer.sql("UPDATE micro_batches SET at = to_timestamp(%s) WHERE batch = 2", (now,))
     for offset, age in ((4, 4.0), (5, 2.0), (6, 2 * LIVE)):
-        writer.sql('UPDATE ratings SET rated_at = %s WHERE "offset" = %s', (now - age, offset))
+        writer.sql(
+            'UPDATE history SET rated_at = ARRAY[%s] WHERE "offset" = ARRAY[%s::bigint]',
+            (now - age, offset),
+        )
 
     body = asked(client, "/model/stream", Stream)
 

@@ -39,17 +39,19 @@ def staged_by(*tasks: int) -> Address:
     return Address(SLOT, FENCE, list(tasks))
 
 
-# A row of staging holds a thousand.
-@pytest.mark.parametrize("length", [0, 1, 999, 1000, 1001, 2500])
+# Users and partitions take turns: a row each.
+@pytest.mark.parametrize("length", [0, 1, 2500])
 def test_ratings_come_back(store: TaskStore, length: int) -> None:
     sent = ratings([None] * length)
     assert store.stage_ratings(SLOT, FENCE, 3, sent) == length
     assert store.stage_ratings(SLOT, FENCE, 4, ratings([None] * 5)) == 5
+    found = [
+        {**row, "item": item, "rating": rating, "offset": offset}
+        for row in store.staged_ratings(staged_by(3)).to_pylist()
+        for item, rating, offset in zip(row["item"], row["rating"], row["offset"], strict=True)
+    ]
     columns = ["user", "item", "rating", "partition", "offset"]
-    found = store.staged_ratings(staged_by(3))
-    assert sorted(found.to_pylist(), key=lambda one: one["offset"]) == (
-        sent.select(columns).to_pylist()
-    )
+    assert sorted(found, key=lambda one: one["offset"]) == sent.select(columns).to_pylist()
 
 
 def test_event_ids_on_their_way_are_known(store: TaskStore) -> None:

@@ -38,6 +38,21 @@ def test_appended_records_give_each_users_latest_ratings(
     }
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.tuples(IDS, st.floats(1, 5, width=32)))))
+)
+def test_ratings_that_follow_each_other_may_be_given_together(
+    rows: list[tuple[str, list[tuple[str, float]]]],
+) -> None:
+    rows = [row for row in rows if row[1]]
+    each = [(user, *one) for user, rated in rows for one in rated]
+    items, ratings = ([one[place] for one in each] for place in (1, 2))
+    columns = pa.array(items, pa.string()), np.array(ratings, np.float32)
+    alone = encode(pa.array([user for user, _, _ in each], pa.string()), *columns)
+    lengths = np.array([len(rated) for _, rated in rows], np.int64)
+    assert encode(pa.array([user for user, _ in rows], pa.string()), *columns, lengths) == alone
+
+
 def test_the_bytes_are_those_that_the_documents_say() -> None:
     users, records = encode(pa.array(["u"]), pa.array(["é"]), np.array([1.5], np.float32))
     assert users == ["u"]
