@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from local.processes import Child, Children, Program
-from local.stack import Content, Stack
+from local.stack import MODELER_NICENESS, Content, Stack
 from recommender.errors import RecommenderError
 from recommender.generate import RATING_MAX, RATING_MIN
 from recommender.ratings import encode_columns
@@ -83,6 +83,7 @@ def start_modeler(
                     for name, value in (settings or {}).items()
                 },
             },
+            niceness=MODELER_NICENESS,
         )
     )
 

@@ -31,25 +31,26 @@ def path(jars: Path, java: Java) -> Path:
     return jars / f"classes-{name}.jsa"
 
 
-def maker(jars: Path, java: Java, priority: int = 0) -> Program:
+def maker(jars: Path, java: Java, niceness: int = 0) -> Program:
     """The program that makes it.
 
     Parameters
     ----------
     jars, java
         As for `path`.
-    priority : int
-        That of ``nice``: 19 is that of what can wait.
+    niceness : int
+        19 is that of what can wait.
     """
     made = ["-m", "modeler.class_archive", str(path(jars, java))]
     return Program(
         name="class-archive",
-        command=["nice", "-n", str(priority), sys.executable, *made],
+        command=[sys.executable, *made],
         environment={
             "JAVA_HOME": str(java.home),
             "RECOMMENDER_JARS": str(jars / "spark"),
             "PYSPARK_PYTHON": sys.executable,
         },
+        niceness=niceness,
     )
 
 

@@ -49,6 +49,8 @@ class Program:
         Seconds after which it is ended by force.
     user, group : int or None
         Whom to run as, where not as ourselves.
+    niceness : int
+        From 0 to 19: above 0 it leaves the processors to others that want them.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Program:
     stop_within: float = 15.0
     user: int | None = None
     group: int | None = None
+    niceness: int = 0
 
 
 class Child:
@@ -102,6 +105,8 @@ class Child:
             except OSError as error:
                 raise MissingRequirement(f"{program.name} cannot be started: {error}") from error
         watched_by.watch(self._process.pid, program.stop)
+        if program.niceness:
+            _give_way(self._process.pid, program.niceness)
 
     @property
     def pid(self) -> int:
@@ -177,6 +182,16 @@ class Child:
         guard.end([(self.pid, signal.SIGKILL)], polite=0)
         self._process.wait()
         self._guard.forget(self.pid)
+
+
+def _give_way(leader: int, niceness: int) -> None:
+    """Lower the priority of a session whose first process has just begun."""
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(leader).nice(niceness)  # what it starts inherits it
+    # By default Linux divides the processors between sessions first, and heeds the niceness of a
+    # process only within its own (sched(7), "The autogroup feature").
+    with suppress(OSError):
+        Path(f"/proc/{leader}/autogroup").write_text(str(niceness))
 
 
 class Children:

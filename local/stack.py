@@ -33,6 +33,9 @@ CANNOT_START = 2
 # Seconds; imports and compiled kernels on a busy laptop.
 SERVICE_READY_WITHIN = 120.0
 _PROBE_WITHIN = 2.0
+MODELER_NICENESS = 8
+"""Who waits for an answer goes first: where processors are few the modeler takes what is left,
+and about a seventh of them where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ class Stack:
     def launch_class_archive(self) -> None:
         """Begin to make the modeler's next start a quicker one, unless that has been done."""
         if not self._class_archive.exists():
-            self._children.start(class_archive.maker(self._jars, self._java, priority=19))
+            self._children.start(class_archive.maker(self._jars, self._java, niceness=19))
 
     def launch_service(
         self,
@@ -187,6 +190,7 @@ class Stack:
         content: Content,
         module: str | None = None,
         arguments: tuple[str, ...] = (),
+        niceness: int = 0,
         finished: Callable[[], None] | None = None,
     ) -> None:
         """Start a service, without waiting for it, and have it restarted when it dies."""
@@ -195,6 +199,7 @@ class Stack:
             command=[sys.executable, "-m", module or name, *arguments],
             environment=self.environment(content),
             stop=signal.SIGTERM,
+            niceness=niceness,
         )
 
         def start() -> Child:
@@ -214,7 +219,7 @@ class Stack:
         """Start modeler and predictor, without waiting; the stores must be prepared."""
         shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed run left
         self._scratch.mkdir()
-        self.launch_service("modeler", content, arguments=("stream",))
+        self.launch_service("modeler", content, arguments=("stream",), niceness=MODELER_NICENESS)
         self.launch_service("predictor", content)
 
     def await_service(self, name: str, url: str, probe: str = "ready") -> None:

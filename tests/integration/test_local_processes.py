@@ -130,3 +130,15 @@ def test_a_program_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(MissingRequirement, match="absent cannot be started"):
         children.start(Program(name="absent", command=["/nowhere/absent"]))
     children.close()
+
+
+def test_one_that_gives_way_has_a_lower_priority(tmp_path: Path) -> None:
+    children = Children(tmp_path)
+    try:
+        child = children.start(Program(name="modest", command=["sleep", "300"], niceness=7))
+        group = Path(f"/proc/{child.pid}/autogroup")
+        assert psutil.Process(child.pid).nice() == 7
+        # Where Linux has no such groups, and elsewhere, there is nothing to lower.
+        assert not group.exists() or group.read_text().split()[-1] == "7"
+    finally:
+        children.close()
