@@ -68,6 +68,7 @@ def _measured(rows: int, batches: int, ratings: int) -> dict[str, Any]:
         learned = _learn(stack, modeler, drawn, 1, users, items, 0)
         children.stop(modeler)
         _fill(stack.postgres.dsn(), users, items)
+        learned += _HISTORY
         modeler = start_modeler(stack, children)
         seen = range(_WARM_UP + batches)
         for _ in track(seen, f"{rows} rows", console=Console(stderr=True), transient=True):
@@ -141,6 +142,10 @@ def _fill(dsn: str, users: int, items: int) -> None:
                 *(_RATED_ITEMS, _spread(1, _RATED_ITEMS, items)),
                 _HISTORY,
             ),
+        )
+        cursor.execute(
+            "UPDATE models SET rating_count = rating_count + %s, rating_sum = rating_sum + %s",
+            (_HISTORY, 3 * _HISTORY),
         )
     with closing(psycopg2.connect(dsn)) as connection:
         connection.autocommit = True

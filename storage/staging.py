@@ -189,13 +189,14 @@ class TaskStore:
             return _NO_RATINGS
         # In an array literal a tid's own comma wants quotes.
         literal = ",".join(f'"{place}"' for place in drawn)
-        query = f"""SELECT h."user", r.item, r.rating
-                    FROM history h, unnest(h.item, h.rating) r(item, rating)
-                    WHERE h.ctid = ANY('{{{literal}}}'::tid[])"""
+        query = f"""SELECT * FROM (
+                        SELECT "user", unnest(item) item, unnest(rating) rating
+                        FROM history WHERE ctid = ANY('{{{literal}}}'::tid[])
+                    ) r"""
         if withdrawals is not None:
-            query += f""" AND NOT EXISTS (
+            query += f""" WHERE NOT EXISTS (
                 SELECT FROM staged_withdrawals_{withdrawals.slot} w
-                WHERE {withdrawals.condition} AND w."user" = h."user"
+                WHERE {withdrawals.condition} AND w."user" = r."user"
                   AND coalesce(w.item, r.item) = r.item)"""
         found = self._query(query)
         return found.take(random.permutation(len(found))[:count])
