@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import orjson
 from pydantic import BaseModel, Field, JsonValue
@@ -274,6 +274,22 @@ class ModelDescription(Answer):
     drift: DriftNoticed | None = Field(description="Null: none has been noticed.")
 
 
+class Placed(Protocol):
+    """An item of a list by its position."""
+
+    @property
+    def position(self) -> int:
+        """In the item table."""
+
+    @property
+    def score(self) -> float:
+        """What it is listed by."""
+
+    @property
+    def source(self) -> str:
+        """What the score comes from."""
+
+
 def answer(served: Served, stale: bool, content: Mapping[str, Any]) -> Response:
     """An answer with what every answer says in front."""
     return Response(
@@ -304,6 +320,16 @@ def list_item(served: Served, item: str, score: float, source: str) -> dict[str,
 def item_at(served: Served, position: int, score: float, source: str) -> dict[str, Any]:
     """The same of the item at a position, which need not be looked up."""
     return _item(served.items.ids[position], score, served.catalogue.title_at(position), source)
+
+
+def items_at(served: Served, found: Sequence[Placed]) -> list[dict[str, Any]]:
+    """The same of several items."""
+    positions = [one.position for one in found]
+    ids, titles = served.items.ids.several(positions), served.catalogue.titles_at(positions)
+    return [
+        _item(item, one.score, title, one.source)
+        for item, title, one in zip(ids, titles, found, strict=True)
+    ]
 
 
 def _item(item: str, score: float, title: str | None, source: str) -> dict[str, Any]:

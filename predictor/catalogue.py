@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -125,6 +125,12 @@ class Catalogue:
     def title_at(self, position: int) -> str | None:
         """Title of the item at a position, where it has one."""
         return self._titles[position] if position < len(self._titles) else None
+
+    def titles_at(self, positions: Sequence[int]) -> list[str | None]:
+        """Titles of the items at some positions."""
+        if max(positions, default=-1) < len(self._titles):
+            return self._titles.several(positions)
+        return [self.title_at(position) for position in positions]  # some are in no catalogue
 
     def attributes_at(self, position: int) -> Mapping[str, Any]:
         """Attributes of the item at a position; none where there is no entry."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from predictor.answers import item_at
+from predictor.answers import item_at, items_at
 from predictor.listing import Listed, explained
 from predictor.ranking import Parts, Reasons
 from predictor.served import Served
@@ -17,7 +17,7 @@ SHOWN_REASONS = 5
 def recommended(served: Served, listed: Sequence[Listed], explain: bool) -> list[dict[str, Any]]:
     """The items of a list; with their explanations where they are wanted."""
     if not explain:
-        return [item_at(served, one.position, one.score, one.source) for one in listed]
+        return items_at(served, listed)
     items = []
     for one, parts, reasons in explained(listed):
         item = item_at(served, one.position, one.score, one.source)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -55,8 +55,7 @@ FUSED = 1000
 """Places of each list that are fused."""
 
 
-@dataclass(frozen=True)
-class Wishes:
+class Wishes(NamedTuple):
     """What somebody wants of a list; see docs/api.md for each.
 
     Attributes
@@ -124,7 +123,7 @@ def recommend(
     found = _filled(served, _chain(served, people, wishes, how), wishes, excluded, refused)
     if not found and not wishes.include_rated:
         # Nothing is left but what has been rated: better to be shown it again than nothing.
-        again = replace(wishes, include_rated=True)
+        again = wishes._replace(include_rated=True)
         excluded = _excluded(served, people, again)
         rated = _filled(served, _chain(served, people, again, how), again, excluded, refused)
         return [one._replace(source="rated") for one in rated[wishes.offset :]]
@@ -135,7 +134,7 @@ def recommend(
 
 def similar(served: Served, item: str, wishes: Wishes) -> list[Listed]:
     """Items like one: by factors where it has been rated, then by attributes; nothing else."""
-    asked = replace(wishes, context=(item,))
+    asked = wishes._replace(context=(item,))
     context = _with_factors(served, [item])
     chain = [by_context(served, context)] if len(context) else []
     if content := _content(served, [], asked):
@@ -205,10 +204,10 @@ def _shortlisted(
     """The highest scores."""
     assert scores.shortlist is not None, "see `_plain`"
     positions, total = scores.shortlist(wanted, excluded, refused)
-    chosen = best(total, wanted)
+    source = scores.source
     return [
-        Listed(place, score, scores.source, scores)
-        for place, score in zip(positions[chosen].tolist(), total[chosen].tolist(), strict=True)
+        Listed(place, score, source, scores)
+        for place, score in zip(positions.tolist(), total.tolist(), strict=True)
     ]
 
 
@@ -301,7 +300,7 @@ def _fused(served: Served, people: Sequence[User], wishes: Wishes, how: GROUP) -
     total = np.zeros(len(served.items), np.float32)
     added: dict[str, Doubles] = {}
     for strategy in ("model", "content", "trending"):
-        scores = next(_chain(served, people, replace(wishes, strategy=strategy), how))
+        scores = next(_chain(served, people, wishes._replace(strategy=strategy), how))
         if scores.source in added:
             continue
         values = scores.total

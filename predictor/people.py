@@ -37,7 +37,8 @@ def somebody(served: Served, ratings: Mapping[str, float], user: str = "") -> Us
         rated=dict(ratings),
         has_row=False,
     )
-    places, values = stranger.rated_in(items)
+    rated = stranger.rated_in(items)
+    places, values = rated.positions, rated.ratings
     known = items.n[places] > 0
     where = places[known]
     bias, factors = fold_in_rating(

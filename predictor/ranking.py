@@ -16,15 +16,15 @@ import numpy.typing as npt
 
 from predictor.answers import RecommendationSource
 from predictor.attributes import Mask
+from predictor.exact import Weighed, best_of, highest_product
 from predictor.items import Positions
 from predictor.prediction import predicted_everywhere
 from predictor.served import Served
 from predictor.shortlist import OrderedItems, Search
 from predictor.users import User
 from recommender.diversity import normalized
-from recommender.fold_in import contributions, fold_in
+from recommender.fold_in import contributions, fold_in_at
 from recommender.ranking import blend_with_head, newcomer_weight, rating_weight
-from recommender.ranking_head import weights
 from recommender.rows import Floats
 
 Source = RecommendationSource | Literal["latest"]
@@ -40,6 +40,8 @@ GROUP = Literal["average", "least_misery"]
 FEW = 50
 """Where a filter lets pass one item in so many, those are looked at one by one: a search would have
 to go through nearly all items to find enough of them."""
+
+_NO_VECTOR = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Reasons:
     added: Doubles
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: that would make it four times as dear, for each request
 class Scores:
     """A score for every item.
 
@@ -82,9 +84,8 @@ class Scores:
     reasons : callable
         Whose ratings or items the scores at some positions come from.
     shortlist : callable, optional
-        Gives the positions that hold the `n` best, and maybe some more, of those that are neither
-        excluded by position nor refused by a mask, and their scores; the same as from all of them,
-        sooner.
+        Gives the positions of the `n` best, best first, of those that are neither excluded by
+        position nor refused by a mask, and their scores; the same as from all of them, sooner.
     """
 
     source: Source
@@ -187,39 +188,47 @@ def _shortlist(
     excluded: Positions,
     refused: Mask | None,
 ) -> tuple[Positions, Floats]:
-    """The `n` best by the model, among some more, and their scores; see `predictor.shortlist`."""
+    """The `n` best by the model, and their scores; see `predictor.shortlist`."""
     items = served.items
     base = served.mean + user.bias
-    highest = 0.0 if folding is None else folding.highest
-    if refused is not None and np.count_nonzero(refused) * FEW >= len(items) * (FEW - 1):
-        chosen = np.setdiff1d(np.flatnonzero(~refused), excluded)
-    else:
-        if folding is None:
-            search, popular = ordered.search(np.zeros(0, np.float32)), items.popularity_weight(1.0)
-        else:
-            search = folding.search(ordered)
-            popular = items.popularity_weight(float(newcomer_weight(user.n)))
-        weight = served.bias_weight
-        chosen = search.best(
-            1 / highest if highest > 0 else 0.0,
-            user.factors * np.float32(weight),
-            weight,
-            popular,
-            weight * base,
-            n,
-            excluded,
-            refused,
-        )
-        if len(items) > ordered.length:
-            later = np.setdiff1d(np.arange(ordered.length, len(items)), excluded)
-            chosen = np.concatenate([chosen, later if refused is None else later[~refused[later]]])
-    predicted = items.factors.take(chosen, axis=0) @ user.factors
-    predicted += items.bias[chosen] + np.float32(base)
-    popularity = items.popularity[chosen]
+    weight = served.bias_weight
     if folding is None:
-        return chosen, predicted + popularity
-    head = items.ranking.take(chosen, axis=0) @ folding.vector
-    return chosen, _blend(served, user, head, predicted, popularity, highest)
+        search, scale, share = ordered.search(_NO_VECTOR), 0.0, 1.0
+    else:
+        search = folding.search(ordered)
+        scale = 1 / max(folding.highest, 1e-9) if folding.highest > 0 else 0.0
+        share = float(newcomer_weight(user.n))
+    if refused is not None and np.count_nonzero(refused) * FEW >= len(items) * (FEW - 1):
+        chosen, first = np.setdiff1d(np.flatnonzero(~refused), excluded), len(items)
+    else:
+        chosen, first = (
+            search.best(
+                scale,
+                user.factors * np.float32(weight),
+                weight,
+                items.popularity_weight(share),
+                weight * base,
+                n,
+                excluded,
+                refused,
+            ),
+            ordered.length,
+        )
+    person = Weighed(
+        _NO_VECTOR if folding is None else folding.vector, user.factors, scale, weight, base, share
+    )
+    return best_of(
+        person,
+        items.ranking,
+        items.factors,
+        items.bias,
+        items.popularity,
+        chosen,
+        first,
+        excluded,
+        refused,
+        n,
+    )
 
 
 class Folding:
@@ -231,11 +240,14 @@ class Folding:
 
     def __init__(self, served: Served, user: User) -> None:
         self._items = served.items
-        self._places, ratings = user.rated_in(served.items)
+        rated = user.rated_in(served.items)
+        self._places = rated.positions
         if len(self._places):
-            self._rated = self._items.ranking.take(self._places, axis=0)
-            self._weights = weights(ratings, served.rating_min, served.rating_max)
-            self.vector = fold_in(self._rated, self._weights, self._items.gram, self._items.n_rated)
+            self._weights = rated.weights(served.rating_min, served.rating_max)
+            items = self._items
+            self.vector = fold_in_at(
+                items.ranking, self._places, self._weights, items.gram, items.n_rated
+            )
         else:
             self.vector = user.ranking
         self._search: tuple[OrderedItems, Search] | None = None
@@ -252,11 +264,8 @@ class Folding:
         vectors, ordered = self._items.ranking, self._items.ordered
         if ordered is None:
             return float((vectors @ self.vector).max(initial=0))
-        among = vectors[self.search(ordered).longest_product()] @ self.vector
-        highest = float(among.max(initial=0))
-        if len(vectors) > ordered.length:
-            highest = max(highest, float((vectors[ordered.length :] @ self.vector).max()))
-        return highest
+        among = self.search(ordered).longest_product()
+        return highest_product(vectors, self.vector, among, ordered.length)
 
     @property
     def items(self) -> list[str]:
@@ -275,7 +284,11 @@ class Folding:
         """What each rating adds, ``(m, n_rated)``."""
         items = self._items
         added: Doubles = contributions(
-            items.ranking[positions], self._rated, self._weights, items.gram, items.n_rated
+            items.ranking[positions],
+            items.ranking[self._places],
+            self._weights,
+            items.gram,
+            items.n_rated,
         )
         return added
 

@@ -14,8 +14,6 @@ retrieval of large entries in a matrix product".
 
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -89,16 +87,21 @@ class CodedVectors:
         if self.rank:
             _encode(self.codes, self.scales, self.longest, slots, vectors, rows)
 
-    def padded(self, vector: Floats) -> Floats:
-        """A vector to multiply by, as long as a row of codes."""
+    def multiplier(self, vector: Floats) -> tuple[Floats, float, float]:
+        """A vector to multiply by, and what bounds its products.
+
+        Returns
+        -------
+        padded : (rank rounded up,) float32
+            The vector, as long as a row of codes.
+        length : float
+            At least its length.
+        error : float
+            The error of a product is at most this times the row's scale.
+        """
         padded: Floats = np.zeros(self.codes.shape[1], np.float32)
-        padded[: self.rank] = vector
-        return padded
-
-
-def bound_of(vector: Floats) -> float:
-    """The error of a product with a vector is at most this times the row's scale."""
-    return _ERROR * float(np.abs(vector).sum())
+        length, error = _multiplier(vector, padded)
+        return padded, length, error
 
 
 class OrderedItems:
@@ -226,9 +229,7 @@ class Search:
 
     def __init__(self, ordered: OrderedItems, vector: Floats) -> None:
         self._ordered = ordered
-        self._vector = ordered._ranking.padded(vector)
-        self._length = _length(vector)
-        self._error = bound_of(vector)
+        self._vector, self._length, self._error = ordered._ranking.multiplier(vector)
         # V · Q by the codes, of those blocks that have been looked at.
         blocks = len(ordered._ranking.longest)
         self._products: Floats = np.empty((blocks, _BLOCK), np.float32)
@@ -298,9 +299,7 @@ class Search:
             ordered._factors.codes,
             ordered._factors.scales,
             ordered._factors.longest,
-            ordered._factors.padded(factors),
-            _length(factors),
-            bound_of(factors),
+            *ordered._factors.multiplier(factors),
             ordered._bias,
             ordered._highest_bias,
             bias,
@@ -320,11 +319,18 @@ class Search:
         return found
 
 
-def _length(vector: Floats) -> float:
-    return math.sqrt(float(vector @ vector)) * float(_LONGER)
-
-
 # Compiled when it is loaded, not during the first request.
+@numba.njit("UniTuple(float64, 2)(float32[::1], float32[::1])", cache=True, nogil=True)
+def _multiplier(vector: Floats, padded: Floats) -> tuple[float, float]:
+    squares, sizes = 0.0, 0.0
+    for k in range(len(vector)):
+        value = np.float64(vector[k])
+        squares += value * value
+        sizes += abs(value)
+        padded[k] = vector[k]
+    return np.sqrt(squares) * np.float64(_LONGER), _ERROR * sizes
+
+
 @numba.njit(
     "void(int8[:, :, ::1], float32[::1], float32[::1], intp[::1], float32[:, ::1], intp[::1])",
     cache=True,

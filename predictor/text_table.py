@@ -60,6 +60,27 @@ class TextTable(Sequence[Text]):
         text: Text = found
         return text
 
+    def several(self, places: Sequence[int]) -> list[Text]:
+        """The strings at some places, in a third of the time that they take one by one.
+
+        Raises
+        ------
+        IndexError
+            If a place is not in the table.
+        """
+        if not places:
+            return []
+        if min(places) < 0 or max(places) >= self._length:
+            raise IndexError(places)
+        wanted = np.array(places, np.intp)
+        starts, lengths = self._starts[wanted].tolist(), self._lengths[wanted].tolist()
+        data = self._bytes.data
+        found: list[Any] = [
+            str(data[start : start + length], "utf-8") if length >= 0 else None
+            for start, length in zip(starts, lengths, strict=True)
+        ]
+        return found
+
     @property
     def arrays(
         self,

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 from weakref import ref
 
 import numpy as np
@@ -19,6 +19,7 @@ from predictor.kept import KeptUsers
 from predictor.metrics import USERS_READ, USERS_RENEWED
 from predictor.served import Served
 from recommender.errors import Unavailable
+from recommender.ranking_head import weights
 from recommender.rows import Floats, RowFormat
 from storage.following import ProjectionReader, UserReading
 from storage.reading import Snapshot, TruthReader, UserRecord
@@ -33,7 +34,8 @@ RENEWED_TOGETHER = 100
 _READ_FROM = {store: USERS_READ.labels(store) for store in ("kept", "redis", "postgres", "memory")}
 
 
-class RatedItems(NamedTuple):
+@dataclass
+class RatedItems:
     """What a user has rated, as the item table knows it.
 
     Attributes
@@ -46,6 +48,13 @@ class RatedItems(NamedTuple):
 
     positions: Positions
     ratings: Floats
+    _weights: tuple[float, float, Floats] | None = field(default=None, init=False, repr=False)
+
+    def weights(self, low: float, high: float) -> Floats:
+        """The ranking head's weights of the ratings, ``(n,)``, on a scale; worked out once."""
+        if self._weights is None or self._weights[:2] != (low, high):
+            self._weights = low, high, weights(self.ratings, low, high)
+        return self._weights[2]
 
 
 @dataclass(frozen=True)

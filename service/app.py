@@ -74,8 +74,11 @@ def create_app(
     )
     app.state.settings = settings
     add_problem_handlers(app)
+    documents = app.router.routes[:]
+    app.router.routes.clear()
     for router in (*routers, health_router(readiness), metrics.router):
         _take_over(app, router)
+    app.router.routes += documents  # routes are tried one after the other: what is asked for seldom
     app.add_middleware(TransferMiddleware)
     keys = settings.http_api_keys.get_secret_value() if writes and settings.http_api_keys else ""
     app.add_middleware(

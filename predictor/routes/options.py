@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,6 +28,8 @@ CONDITION = r"^[^:]+:[\s\S]+$"
 PLACE = r"^[0-9]{1,9}:[0-9]{1,18}$"
 """A place in the log: partition and offset."""
 
+_NOTHING: Any = ()
+"""The default of a list: what cannot be changed need not be copied for each request."""
 
 N = Annotated[int, Field(ge=1, le=MAX_N, description="Items wanted.")]
 
@@ -38,7 +40,10 @@ class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     genre: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(
-        [], max_length=64, description="Only items of any of these genres.", examples=[["Drama"]]
+        _NOTHING,
+        max_length=64,
+        description="Only items of any of these genres.",
+        examples=[["Drama"]],
     )
     year_min: int | None = Field(
         None, ge=-9999, le=9999, description="Only items of this year or later.", examples=[1990]
@@ -47,7 +52,7 @@ class Filters(BaseModel):
         None, ge=-9999, le=9999, description="Only items of this year or earlier.", examples=[2020]
     )
     where: list[Annotated[str, Field(max_length=256, pattern=CONDITION)]] = Field(
-        [],
+        _NOTHING,
         max_length=16,
         description="Only items with an attribute: `name:value`, for numbers `name:low..high` as "
         "well (either may be left out). All must hold.",
@@ -90,10 +95,13 @@ class Options(Page):
         False, description="Whether items that have been rated may be in the list."
     )
     exclude: list[Id] = Field(
-        [], max_length=MAX_IDS, description="Items that must not be in the list.", examples=[[]]
+        _NOTHING,
+        max_length=MAX_IDS,
+        description="Items that must not be in the list.",
+        examples=[[]],
     )
     context: list[Id] = Field(
-        [],
+        _NOTHING,
         max_length=MAX_CONTEXT,
         description="Items being looked at: what is like them comes first.",
         examples=[["50"]],

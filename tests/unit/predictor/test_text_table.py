@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,8 @@ def test_says_what_a_list_says(texts, changes) -> None:
             table.put(np.array([place]), strings([text]))
     assert list(table) == expected
     assert table[:] == expected
+    backwards = list(range(len(expected)))[::-1]
+    assert table.several(backwards) == expected[::-1]
     places = np.array([*range(len(expected)), len(expected), -1])
     assert table.take(places).to_pylist() == [*expected, None, None]
 
@@ -53,6 +56,14 @@ def test_columns_are_compared_as_lists_are(one, other) -> None:
 @given(TEXTS)
 def test_strings_are_those_of_arrow(texts) -> None:
     assert strings(texts).equals(pa.array(texts, pa.string()))
+
+
+@pytest.mark.parametrize("places", [[0, 2], [-1]])
+def test_there_is_nothing_beyond_the_table(places) -> None:
+    table: TextTable[str] = TextTable()
+    table.extend(strings(["a", "b"]))
+    with pytest.raises(IndexError):
+        table.several(places)
 
 
 def test_slices_of_columns_are_read_from_where_they_begin() -> None:

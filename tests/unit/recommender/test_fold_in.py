@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from recommender.fold_in import (
     BIAS_REGULARIZATION,
@@ -11,6 +12,7 @@ from recommender.fold_in import (
     UNRATED_WEIGHT,
     contributions,
     fold_in,
+    fold_in_at,
     fold_in_rating,
     gram,
 )
@@ -35,6 +37,25 @@ def solved_plainly() -> np.ndarray:
 def test_the_ranking_vector_solves_its_least_squares_problem() -> None:
     found = fold_in(ITEMS[RATED], WEIGHTS, gram(ITEMS), len(ITEMS))
     np.testing.assert_allclose(found, solved_plainly(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_rated", [1, 4, 7, 128, 129, 300])
+def test_few_and_many_ratings_give_the_same_vector_wherever_the_rows_are(n_rated: int) -> None:
+    drawn = np.random.default_rng(n_rated)
+    items = drawn.normal(0, 0.3, (400, 20)).astype(np.float32)
+    places = drawn.choice(400, n_rated, replace=False)
+    weights = drawn.choice([0.1, 0.5, 1.0], n_rated).astype(np.float32)
+    rated = items[places].astype(np.float64)
+    matrix = UNRATED_WEIGHT * items.T.astype(np.float64) @ items
+    matrix += (rated * (weights - UNRATED_WEIGHT)[:, None]).T @ rated
+    matrix += REGULARIZATION * (n_rated + UNRATED_WEIGHT * len(items)) * np.eye(20)
+    expected = np.linalg.solve(matrix, weights @ rated)
+
+    for found in (
+        fold_in(items[places], weights, gram(items), len(items)),
+        fold_in_at(items, places, weights, gram(items), len(items)),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_contributions_add_up_to_the_score_and_are_each_ratings_own() -> None:
