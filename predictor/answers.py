@@ -324,11 +324,10 @@ def item_at(served: Served, position: int, score: float, source: str) -> dict[st
 
 def items_at(served: Served, found: Sequence[Placed]) -> list[dict[str, Any]]:
     """The same of several items."""
-    positions = [one.position for one in found]
-    ids, titles = served.items.ids.several(positions), served.catalogue.titles_at(positions)
+    named = served.catalogue.named([one.position for one in found])
     return [
         _item(item, one.score, title, one.source)
-        for item, title, one in zip(ids, titles, found, strict=True)
+        for (item, title), one in zip(named, found, strict=True)
     ]
 
 

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,10 @@ CUTOFF = 60.0
 
 CANDIDATES = 200
 """Titles compared by popularity after likeness; more than any list shown."""
+
+MOST_NAMED = 10_000
+"""Items whose id and title are kept as strings, some 3 MB: lists name the same items over and over,
+and reading their bytes takes longer than finding them."""
 
 _NO_POSITIONS: Positions = np.zeros(0, np.intp)
 
@@ -65,6 +69,7 @@ class Catalogue:
         self._plain: dict[int, str] = {}
         self._making, self._taking = Lock(), Lock()
         self._renamed: list[Positions] | None = None  # nobody asks
+        self._named: dict[int, tuple[str, str | None]] = {}
         self.put(entries)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -76,6 +81,7 @@ class Catalogue:
         self._new, self._plain = [np.arange(len(self._titles))], {}
         self._making, self._taking = Lock(), Lock()
         self._renamed = None
+        self._named = {}
 
     def take_renamed(self) -> Positions | None:
         """Positions whose titles have changed since it was asked for last; None: all may have."""
@@ -84,7 +90,7 @@ class Catalogue:
         return found
 
     def search_as(self, before: Catalogue, renamed: Positions) -> None:
-        """Go on with what another one's search has made of the titles, of the same items.
+        """Go on with what another one has made of the titles of the same items.
 
         Parameters
         ----------
@@ -93,6 +99,8 @@ class Catalogue:
             Positions whose titles are not those of before.
         """
         self._plain, self._making, self._taking = before._plain, before._making, before._taking
+        self._named = before._named
+        self._forget_names(renamed)
         with self._taking:
             before._new.append(renamed)
             self._new = before._new
@@ -126,11 +134,23 @@ class Catalogue:
         """Title of the item at a position, where it has one."""
         return self._titles[position] if position < len(self._titles) else None
 
-    def titles_at(self, positions: Sequence[int]) -> list[str | None]:
-        """Titles of the items at some positions."""
-        if max(positions, default=-1) < len(self._titles):
-            return self._titles.several(positions)
-        return [self.title_at(position) for position in positions]  # some are in no catalogue
+    def named(self, positions: Sequence[int]) -> list[tuple[str, str | None]]:
+        """Ids and titles of the items at some positions; those of items listed of late are kept."""
+        found = [self._named.get(position) for position in positions]
+        if None in found:
+            missing = [p for p, names in zip(positions, found, strict=True) if names is None]
+            if len(self._named) + len(missing) > MOST_NAMED:
+                self._named.clear()
+            ids = self._items.ids.several(missing)
+            titles = (
+                self._titles.several(missing)
+                if max(missing) < len(self._titles)
+                else [self.title_at(position) for position in missing]  # some are in no catalogue
+            )
+            new = dict(zip(missing, zip(ids, titles, strict=True), strict=True))
+            self._named.update(new)
+            found = [names or new[p] for p, names in zip(positions, found, strict=True)]
+        return cast("list[tuple[str, str | None]]", found)
 
     def attributes_at(self, position: int) -> Mapping[str, Any]:
         """Attributes of the item at a position; none where there is no entry."""
@@ -154,9 +174,16 @@ class Catalogue:
             same = equal(self._titles.take(positions), batch["title"])
             self._titles.put(positions, batch["title"])
             self._attributes.put(positions, batch["attributes"])
+            self._forget_names(positions)
             self._new.append(positions[~same])
             if self._renamed is not None:
                 self._renamed.append(positions[~same])
+
+    def _forget_names(self, positions: Positions) -> None:
+        if len(positions) > len(self._named):
+            self._named.clear()
+        for position in positions.tolist() if self._named else ():
+            self._named.pop(position, None)
 
     def changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The entries of a batch that are not as they are known here."""

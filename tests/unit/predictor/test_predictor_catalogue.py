@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+
+import numpy as np
 import pytest
 
+from predictor import catalogue as catalogue_module
 from predictor.catalogue import Catalogue
+from predictor.items import ItemTable
+from recommender.rows import RowFormat
 from storage.reading import CatalogueEntry
 
 TITLES = {
@@ -52,6 +58,25 @@ def test_takes_up_new_and_changed_titles(catalogue):
     assert catalogue.search("heat", 1)[0].item == "1"
     assert all(found.item != "1" for found in catalogue.search("toy story", 5))
     assert catalogue.title("1") == "Heat"
+
+
+def test_named_items_follow_their_catalogue(monkeypatch):
+    monkeypatch.setattr(catalogue_module, "MOST_NAMED", 3)
+    items = ItemTable(RowFormat(2, 0))
+    items.add(["a", "b", "c", "d"])
+    catalogue = Catalogue([CatalogueEntry("b", "Before", {})], items)
+    assert catalogue.named([1, 0]) == [("b", "Before"), ("a", None)]
+    catalogue.put([CatalogueEntry("b", "After", {}), CatalogueEntry("d", None, {})])
+    assert catalogue.named([0, 1, 3]) == [("a", None), ("b", "After"), ("d", None)]
+    catalogue.put([CatalogueEntry("a", "At last", {})])
+    for _ in range(2):  # more than are kept
+        assert catalogue.named([3, 0, 2]) == [("d", None), ("a", "At last"), ("c", None)]
+    copied = pickle.loads(pickle.dumps(catalogue))
+    assert copied.named([1, 0]) == [("b", "After"), ("a", "At last")]
+    copied.put([CatalogueEntry("b", "Later", {})])
+    copied.search_as(catalogue, np.array([1]))  # which knew it by another title
+    assert copied.named([1, 0]) == [("b", "Later"), ("a", "At last")]
+    assert catalogue.named([]) == []
 
 
 def test_items_without_a_title_are_known_but_not_found():
