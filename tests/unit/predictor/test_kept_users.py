@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from predictor import kept as kept_module
 from predictor.kept import KeptUsers
 from recommender.rows import RowFormat, Rows
 from tests.fakes.hand_model import served_model
@@ -165,9 +166,31 @@ def test_some_at_a_time_and_nobody_of_another_model(user):
     assert kept.outdated(1, 2) == (["a"], ["b"])
     assert kept.outdated(2, 2) == ([], [])
     assert kept.outdated(1, 2) == ([], [])
-    kept.forget(1, ["a"], rated=[])
-    kept.forget(1, None)  # everybody: read when they are asked for
-    assert kept.outdated(1, 2) == ([], [])
+
+
+def test_where_anybody_may_have_changed_those_asked_for_last_are_read_again(monkeypatch, user):
+    monkeypatch.setattr(kept_module, "RENEWED_OF_ALL", 2)
+    kept = KeptUsers(10)
+    kept.follow(True)
+    for name in "abc":
+        kept.put(1, user(name, rated={}), kept.changes)
+    kept.current(1, "a", with_ratings=True)
+    kept.forget(1, ["b"], rated=[])
+    kept.forget(1, None)
+    assert kept.outdated(1, 1) == ([], ["a"])  # their ratings may have changed, too
+    assert kept.outdated(1, 9) == ([], ["c"])
+    assert kept.outdated(1, 9) == ([], [])
+    assert kept.current(1, "a", with_ratings=False) is None
+    kept.renew(1, user("a", rated={"x": 1.0}), kept.changes)
+    now = kept.current(1, "a", with_ratings=True)
+    assert now is not None
+    assert now.rated == {"x": 1.0}
+    kept.forget(2, None)  # of another model nobody is kept
+    assert kept.outdated(2, 9) == ([], [])
+    kept.forget(1, None)
+    kept.follow(False)
+    kept.follow(True)  # what changed in between was not told, nor to be followed by a rush
+    assert kept.outdated(1, 9) == ([], [])
 
 
 def test_the_one_not_asked_for_longest_goes(kept, user):
