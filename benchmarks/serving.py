@@ -18,12 +18,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+import adbc_driver_postgresql.dbapi as postgres
 import httpx
 import numpy as np
 import numpy.typing as npt
 import psycopg2
 import pyarrow as pa
-import pyarrow.csv
 import typer
 
 from benchmarks.learning import LEARNED_PER_SECOND, Learning, learning_beside
@@ -38,6 +38,7 @@ from recommender.generate import RATING_MAX, RATING_MIN
 from recommender.model_settings import ModelSettings
 from recommender.rows import Floats, RowFormat, Rows
 from storage.as_of import AsOf
+from storage.history import listed
 from storage.partitions import make_partitions
 from storage.projection import Projection
 from storage.schema import migrate
@@ -410,13 +411,11 @@ def _fill_history(dsn: str, model: ServedModel) -> None:
         [*ids, rated.ratings, np.zeros(length), np.zeros(length, np.int32), offsets],
         names=["user", "item", "rating", "rated_at", "partition", "offset"],
     )
-    lines = io.BytesIO()
-    pa.csv.write_csv(table, lines, pa.csv.WriteOptions(include_header=False))
-    lines.seek(0)
+    with postgres.connect(dsn, autocommit=True) as opened, opened.cursor() as one:
+        one.adbc_ingest("history", pa.table(listed(table)), mode="append")
     with closing(psycopg2.connect(dsn)) as connection:
         with connection, connection.cursor() as cursor:
             _copy_rows(cursor, "user", user_id, model.users)
-            cursor.copy_expert("COPY ratings FROM STDIN (FORMAT csv)", lines)
         connection.autocommit = True
         connection.cursor().execute("VACUUM ANALYZE")
 
