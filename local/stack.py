@@ -33,9 +33,9 @@ CANNOT_START = 2
 # Seconds; imports and compiled kernels on a busy laptop.
 SERVICE_READY_WITHIN = 120.0
 _PROBE_WITHIN = 2.0
-MODELER_NICENESS = 8
+MODELER_NICENESS = 6
 """Who waits for an answer goes first: where processors are few the modeler takes what is left,
-and about a seventh of them where nothing is."""
+and a fifth of them where nothing is."""
 
 
 @dataclass(frozen=True)
