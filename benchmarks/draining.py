@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -14,8 +13,8 @@ import redis
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from local.processes import Child, Children, Program
-from local.stack import MODELER_NICENESS, Content, Stack
+from local.processes import Child, Children
+from local.stack import Content, Stack
 from recommender.errors import RecommenderError
 from recommender.generate import RATING_MAX, RATING_MIN
 from recommender.ratings import encode_columns
@@ -72,20 +71,7 @@ def start_modeler(
 ) -> Child:
     """Start ``python -m modeler stream`` with some settings of its own."""
     content = Content("generated: benchmark", RATING_MIN, RATING_MAX)
-    return children.start(
-        Program(
-            name="modeler",
-            command=[sys.executable, "-m", "modeler", "stream"],
-            environment={
-                **stack.environment(content),
-                **{
-                    f"RECOMMENDER_{name.upper()}": str(value)
-                    for name, value in (settings or {}).items()
-                },
-            },
-            niceness=MODELER_NICENESS,
-        )
-    )
+    return children.start(stack.modeler(content, settings))
 
 
 def drain(

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,26 +190,35 @@ class Stack:
         name: str,
         content: Content,
         module: str | None = None,
-        arguments: tuple[str, ...] = (),
-        niceness: int = 0,
         finished: Callable[[], None] | None = None,
     ) -> None:
         """Start a service, without waiting for it, and have it restarted when it dies."""
         program = Program(
             name=name,
-            command=[sys.executable, "-m", module or name, *arguments],
+            command=[sys.executable, "-m", module or name],
             environment=self.environment(content),
             stop=signal.SIGTERM,
-            niceness=niceness,
         )
+        self._launch(program, finished)
 
+    def _launch(self, program: Program, finished: Callable[[], None] | None = None) -> None:
         def start() -> Child:
-            self.services[name] = self._children.start(program)
-            return self.services[name]
+            self.services[program.name] = self._children.start(program)
+            return self.services[program.name]
 
         child = start()
         if self._supervisor is not None:
             self._supervisor.look_after(child, start, finished)
+
+    def modeler(self, content: Content, settings: Mapping[str, object] | None = None) -> Program:
+        """What learns the stream, with some settings of its own."""
+        own = {f"RECOMMENDER_{name.upper()}": str(one) for name, one in (settings or {}).items()}
+        return Program(
+            name="modeler",
+            command=[sys.executable, "-m", "modeler", "stream"],
+            environment=self.environment(content) | own,
+            niceness=MODELER_NICENESS,
+        )
 
     def launch_web(self, content: Content) -> None:
         """Start ingest and frontend, without waiting; they bear it that the stores come later."""
@@ -220,7 +229,7 @@ class Stack:
         """Start modeler and predictor, without waiting; the stores must be prepared."""
         shutil.rmtree(self._scratch, ignore_errors=True)  # what a killed run left
         self._scratch.mkdir()
-        self.launch_service("modeler", content, arguments=("stream",), niceness=MODELER_NICENESS)
+        self._launch(self.modeler(content))
         self.launch_service("predictor", content)
 
     def await_service(self, name: str, url: str, probe: str = "ready") -> None:

@@ -22,6 +22,9 @@ PAGE = 8192
 RATINGS_PER_PAGE = 40
 """At the least, where each row is of one rating and ids are of usual length."""
 
+STORED = "coalesce((SELECT rating_count FROM models WHERE status = 'serving'), 0)"
+"""How many ratings there are, in SQL: counted, not looked up."""
+
 # Rows of one rating and the shortest ids; no page has more places.
 _PLACES = 62
 
@@ -69,6 +72,24 @@ def listed(ratings: pa.Table) -> dict[str, Any]:
         else:
             columns[name] = pa.ListArray.from_arrays(cuts, values)
     return columns
+
+
+def on_last_pages(pages: int) -> str:
+    """What holds for the rows on the last pages of the table's file, in SQL.
+
+    The page is found by a query of its own: so it is found once, and what is before it not read.
+    """
+    return f"""ctid >= (SELECT ('(' || greatest(
+        pg_relation_size('history') / {PAGE} - {pages:d}, 0) || ',0)')::tid)"""
+
+
+def with_latest(ratings: int) -> str:
+    """What holds for the rows of so many of the latest ratings, and of some more, in SQL.
+
+    Rows are only ever appended, or put in the place of deleted ones, which does no harm to what is
+    an estimate.
+    """
+    return on_last_pages(ratings // RATINGS_PER_PAGE + 1)
 
 
 def places(stored: int, pages: int, count: int, random: np.random.Generator) -> list[str]:

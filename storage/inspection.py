@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from storage.history import PAGE, RATINGS_PER_PAGE
+from storage.history import STORED, with_latest
 from storage.reading import Snapshot
 
 SCANNED = 2_000_000
@@ -51,7 +51,7 @@ class MicroBatch:
 
 def distribution(snapshot: Snapshot, item: str, scanned: int = SCANNED) -> Distribution:
     """How an item has been rated."""
-    [(stored,)] = snapshot.fetch("SELECT coalesce(max(rating_count), 0) FROM models")
+    [(stored,)] = snapshot.fetch(f"SELECT {STORED}")
     share = min(1.0, scanned / stored) if stored else 1.0
     found = snapshot.fetch(
         """SELECT rating, count(*) FROM (
@@ -108,10 +108,8 @@ def ages(
         Consecutive, oldest first; the first one only says where the second begins.
     """
     rows = snapshot.fetch(
-        """SELECT partition, unnest("offset"), unnest(rated_at) FROM history WHERE ctid >= (
-               SELECT format('(%%s,0)', greatest(0, pages - 1 - %s / %s))::tid
-                 FROM (SELECT pg_relation_size('history') / %s AS pages) size)""",
-        (ratings, RATINGS_PER_PAGE, PAGE),
+        f"""SELECT partition, unnest("offset"), unnest(rated_at)
+            FROM history WHERE {with_latest(ratings)}"""
     )
     if not rows or len(batches) < 2:
         return np.zeros(0)

@@ -26,7 +26,7 @@ from recommender.initial import Side, initial_rows
 from recommender.model_settings import ModelSettings
 from recommender.rows import Rows
 from storage.as_of import Offsets, parse_offsets
-from storage.history import PAGE
+from storage.history import on_last_pages
 from storage.models import TRAINING_LOCK, changing, new_model, reading
 from storage.partitions import make_partitions, partition
 from storage.postgres_client import connect, watchful
@@ -151,8 +151,7 @@ class Trainee:
                 place = _place(one.fetchone())
                 one.execute(
                     f"""SELECT coalesce(split_part(trim('(' FROM max(ctid)::text), ',', 1), '0')
-                        FROM history WHERE ctid >= format('(%s,0)', greatest(
-                            pg_relation_size('history') / {PAGE} - {_LAST_PAGES}, 0))::tid"""
+                        FROM history WHERE {on_last_pages(_LAST_PAGES)}"""
                 )
                 page = int(one.fetchone()[0])
                 one.execute(

@@ -52,9 +52,9 @@ def encode(
     rows = stable_order(codes)
     if lengths is None:
         lengths = np.ones(len(users), np.int64)
-    ends = np.cumsum(lengths[rows])
-    starts = np.cumsum(lengths) - lengths
-    order = np.arange(ends[-1]) + np.repeat(starts[rows] - ends + lengths[rows], lengths[rows])
+    starts, following = np.cumsum(lengths) - lengths, lengths[rows]
+    ends = np.cumsum(following)
+    order = np.arange(ends[-1]) + np.repeat(starts[rows] - ends + following, following)
     ids = items.take(pa.array(order)).cast(pa.binary())
     heads = np.empty(len(order), _HEAD_COLUMNS)
     heads["rating"] = ratings[order]

@@ -26,7 +26,7 @@ from recommender.errors import Unavailable
 from recommender.rows import Counts, RowFormat, Rows
 from storage import arrow_reader
 from storage.as_of import AsOf, parse_offsets
-from storage.history import PAGE, RATINGS_PER_PAGE
+from storage.history import with_latest
 from storage.partitions import partition
 from storage.withdrawals import users_since
 
@@ -337,16 +337,10 @@ class Snapshot:
     def latest_items(self, ratings: int) -> list[str]:
         """What about the latest ratings were of, the oldest first.
 
-        Reads the end of the history's file instead of sorting it: rows are only ever appended, or
-        put in the place of deleted ones, which does no harm to what is an estimate.
+        Reads the end of the history's file instead of sorting it (`history.with_latest`).
         """
         with self._connection.cursor() as cursor:
-            cursor.execute(
-                """SELECT unnest(item) FROM history WHERE ctid >= (
-                       SELECT format('(%%s,0)', greatest(0, pages - 1 - %s / %s))::tid
-                         FROM (SELECT pg_relation_size('history') / %s AS pages) size)""",
-                (ratings, RATINGS_PER_PAGE, PAGE),
-            )
+            cursor.execute(f"SELECT unnest(item) FROM history WHERE {with_latest(ratings)}")
             return [item for (item,) in cursor][-ratings:]
 
     def withdrawn_since(self, next_offsets: Mapping[int, int]) -> list[str]:

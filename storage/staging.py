@@ -181,8 +181,7 @@ class TaskStore:
         """
         size = self._query(
             f"""SELECT pg_relation_size('history') / {history.PAGE} AS pages,
-                       coalesce((SELECT rating_count FROM models WHERE status = 'serving'), 0)
-                       AS stored"""
+                       {history.STORED} AS stored"""
         )
         drawn = history.places(size["stored"][0].as_py(), size["pages"][0].as_py(), count, random)
         if not drawn:
